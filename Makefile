@@ -1,0 +1,38 @@
+# Every target sets up what it needs; nothing has to be installed by hand first.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: run test check bench clean
+
+run: $(VENV)/.lab
+	$(BIN)/tmpenv serve $(ARGS)
+
+test: $(VENV)/.dev $(VENV)/.lab
+	tests/provision/provision.sh
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit
+
+bench: $(VENV)/.dev $(VENV)/.lab
+	tests/provision/provision.sh
+	$(BIN)/python -m bench $(ARGS)
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.created
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.lab: pyproject.toml $(VENV)/.created
+	$(BIN)/python -m pip install --quiet --editable '.[lab]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Which environments have outlived their use, and their end."""

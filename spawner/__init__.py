@@ -1,0 +1,1 @@
+"""What an environment is, and how one comes to be and ends."""

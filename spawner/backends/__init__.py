@@ -1,0 +1,1 @@
+"""What runs environments; each module is the only importer of its SDK."""

@@ -1,0 +1,1 @@
+"""Composition root, and all HTTP that is not proxied."""

@@ -1,0 +1,1 @@
+"""tmpenv's own HTTP interface."""

@@ -1,0 +1,1 @@
+"""Foreign interfaces, one module for each."""
