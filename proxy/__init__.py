@@ -1,1 +1,1 @@
-"""The data path: moves bytes between visitors and environments; knows routes and addresses, never containers."""
+"""The data path: knows routes and addresses, never containers."""

@@ -1,0 +1,148 @@
+"""The failures that callers tell apart.
+
+::
+
+    ServiceError
+    ├── StoreUnavailable        Redis gave no answer
+    ├── BackendUnavailable      the backend gave no answer: nothing is known
+    │   └── BackendForbidden    it answered that we may not ask
+    ├── ImageUnavailable        an image is not here and could not be pulled
+    ├── StartFailed             the backend said that it cannot be run, or it died
+    ├── StopFailed              the backend said that it cannot be ended
+    ├── UnknownTemplate
+    ├── UnknownEnvironment      never heard of, or ended
+    ├── PoolFull                no spare and no room
+    ├── PoolFailing             environments of this template do not come up
+    ├── LaunchTimedOut          none became ready in time
+    ├── LaunchLapsed            the ticket was given up
+    └── KeyReused               an Idempotency-Key came with another request
+
+The text of each may be told to a user. ``code`` is stable; what it means in
+HTTP is decided by the web package.
+"""
+
+from datetime import timedelta
+
+
+class ServiceError(Exception):
+    """A failure whose text may be told to whoever asked."""
+
+    code = "error"
+    retry_after: timedelta | None = None
+
+
+class StoreUnavailable(ServiceError):
+    """Redis gave no answer; what was asked for may or may not have happened."""
+
+    code = "store_unavailable"
+    retry_after = timedelta(seconds=5)
+
+    def __str__(self) -> str:
+        return "The store does not answer at the moment; try again in a few seconds."
+
+
+class BackendUnavailable(ServiceError):
+    """The backend gave no answer; nothing is known of what it runs."""
+
+    code = "backend_unavailable"
+    retry_after = timedelta(seconds=10)
+
+
+class BackendForbidden(BackendUnavailable):
+    """The backend does not let us ask; somebody must change a permission."""
+
+    code = "backend_forbidden"
+
+
+class ImageUnavailable(ServiceError):
+    """An image is not on this machine and could not be pulled."""
+
+    code = "image_unavailable"
+
+    def __init__(self, image: str, detail: str) -> None:
+        super().__init__(f"The image {image} is not here and could not be pulled: {detail}")
+        self.image = image
+
+
+class StartFailed(ServiceError):
+    """An environment could not be run, or ended before it was ready."""
+
+    code = "start_failed"
+
+
+class StopFailed(ServiceError):
+    """The backend answered that it could not end or remove an environment."""
+
+    code = "stop_failed"
+
+
+class UnknownTemplate(ServiceError):
+    """No template has this name."""
+
+    code = "unknown_template"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'There is no template "{name[:80]}".')
+        self.name = name
+
+
+class UnknownEnvironment(ServiceError):
+    """No environment has this id, or it has ended."""
+
+    code = "gone"
+
+    def __init__(self, environment_id: str, reason: str = "") -> None:
+        super().__init__("There is no such environment, or it has ended.")
+        self.environment_id = environment_id
+        self.reason = reason
+
+
+class PoolFull(ServiceError):
+    """Every place of the pool is taken."""
+
+    code = "full"
+
+    def __init__(self, template: str, retry_after: timedelta) -> None:
+        super().__init__(f'Every environment of "{template}" is in use; try again later.')
+        self.template = template
+        self.retry_after = retry_after
+
+
+class PoolFailing(ServiceError):
+    """Environments of this template do not come up; the next try is later."""
+
+    code = "failing"
+
+    def __init__(self, template: str, reason: str, retry_after: timedelta) -> None:
+        super().__init__(f'Environments of "{template}" do not start: {reason}')
+        self.template = template
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class LaunchTimedOut(ServiceError):
+    """No environment became ready while the caller waited."""
+
+    code = "launch_timeout"
+    retry_after = timedelta(seconds=10)
+
+    def __str__(self) -> str:
+        return "No environment became ready in time; try again."
+
+
+class LaunchLapsed(ServiceError):
+    """Nobody asked for this launch for so long that it was given up."""
+
+    code = "launch_lapsed"
+
+    def __str__(self) -> str:
+        return "This launch was given up because nobody waited for it; start a new one."
+
+
+class KeyReused(ServiceError):
+    """One Idempotency-Key came with two different requests."""
+
+    code = "key_reused"
+
+    def __str__(self) -> str:
+        return "This Idempotency-Key was used for another template; use a new key."

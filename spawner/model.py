@@ -1,0 +1,153 @@
+"""The nouns of tmpenv: template, pool, environment.
+
+Pure values, frozen. Who changes an environment's phase is
+:mod:`spawner.store`; which changes are allowed is :mod:`spawner.lifecycle`.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from spawner.units import Duration, Size
+
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+#: What decides how an environment is run: a change of one of these replaces its spares.
+_RECIPE = frozenset(
+    "image command port env memory cpus pids user allow_root egress mounts auth ready_path".split()
+)
+
+
+class Phase(StrEnum):
+    """Where an environment is in its life (design §4)."""
+
+    CREATING = "creating"
+    STARTING = "starting"
+    READY = "ready"
+    ASSIGNED = "assigned"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Auth(StrEnum):
+    """Who presents an environment's token (design §6)."""
+
+    PROXY = "proxy"
+    URL = "url"
+    NONE = "none"
+
+
+class Template(BaseModel):
+    """A named recipe for environments.
+
+    ``command`` may hold ``{base_path}``, ``{port}``, ``{ip}``, ``{token}`` and
+    ``{id}``; other braces stay as they are. A string is run by ``/bin/sh -c``,
+    a list as it is, nothing means the image's own command. The same values are
+    there as the environment variables ``TMPENV_BASE_PATH``, ``TMPENV_PORT``,
+    ``TMPENV_TOKEN`` and ``TMPENV_ID``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: TemplateName
+    title: str = Field("", description="What visitors read; the name where empty")
+    description: str = Field("", description="One sentence for visitors")
+    public: bool = Field(default=True, description="Shown on the front page")
+    image: str = Field("", description="Container image; the process backend needs none")
+    command: str | tuple[str, ...] | None = Field(None, description="What to run")
+    port: int = Field(8888, ge=1, le=65535, description="Port inside the container")
+    env: dict[EnvironmentName, str] = Field({}, description="Environment variables")
+    urlpath: str = Field("lab", description="Where a visitor lands, below /user/<id>/")
+    ready_path: str = Field("api", description="Probed, below /user/<id>/, until it answers")
+    start_timeout: Duration = Field(timedelta(minutes=2), description="From creation to ready")
+    stop_grace: Duration = Field(timedelta(seconds=5), description="Between TERM and KILL")
+    memory: Size = Field(1 << 30, ge=6 << 20, description="Limit of memory and swap together")
+    cpus: float = Field(1.0, gt=0, description="Limit of processors")
+    pids: int = Field(512, ge=1, description="Limit of processes and threads")
+    user: str = Field("", description="uid[:gid] to run as; the image's user where empty")
+    allow_root: bool = Field(default=False, description="Let the image run as root")
+    egress: Literal["open", "none"] = Field("open", description="Reach of the network")
+    mounts: tuple[str, ...] = Field((), description="Host mounts: /host:/inside[:ro|rw]")
+    auth: Auth = Field(Auth.PROXY, description="Who presents the environment's token")
+    idle_timeout: Duration | None = Field(None, description="Culled after so long unused")
+    max_age: Duration | None = Field(None, description="Culled so long after hand-out")
+    cull_busy: bool = Field(default=False, description="Cull idle ones whose kernels work")
+
+    @model_validator(mode="after")
+    def _paths_stay_inside(self) -> Self:
+        for path in (self.urlpath, self.ready_path):
+            if path.startswith("/") or ".." in path.split("?")[0].split("/"):
+                raise ValueError(f'"{path}" must be relative to /user/<id>/ and stay below it')
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Name the recipe: equal for two templates that run the same thing."""
+        recipe = self.model_dump(mode="json", include=set(_RECIPE))
+        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Pool(BaseModel):
+    """How many environments of a template there may be, and how many are kept warm."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(10, ge=0, description="The most there are, in use and spare together")
+    spare: int | None = Field(None, ge=0, description="Kept warm; as many as size where unset")
+    max_spare_age: Duration = Field(timedelta(hours=24), description="Older spares are replaced")
+
+    @property
+    def target(self) -> int:
+        """Say how many spares to keep when nobody waits."""
+        return self.size if self.spare is None else min(self.spare, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an environment listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One running server and what is known of it, as the store recorded it.
+
+    ``version`` grows by one with each change; times are the store's clock.
+    """
+
+    id: str
+    template: str
+    digest: str
+    auth: Auth
+    phase: Phase
+    version: int
+    created_at: datetime
+    #: When the present phase was entered.
+    phase_at: datetime
+    #: Fencing token of the lease under which it was started.
+    fence: int
+    address: Address | None = None
+    assigned_at: datetime | None = None
+    #: Why it failed or ends; empty while it lives.
+    reason: str = ""
+
+    @property
+    def base_path(self) -> str:
+        """Give the path prefix under which it answers, with both slashes."""
+        return base_path(self.id)
+
+
+def base_path(environment_id: str) -> str:
+    """Give the path prefix of an environment, with both slashes."""
+    return f"/user/{environment_id}/"

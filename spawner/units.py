@@ -1,0 +1,56 @@
+"""Read durations and sizes as operators write them: ``90s``, ``10m``, ``512M``.
+
+Pure. A bare number is in the base unit (seconds, bytes), so that what tmpnb's
+options took still reads the same. Both types go back to text in base units,
+so a value that was dumped is read again as the same value.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?")
+
+
+def parse_duration(value: object) -> object:
+    """Read ``"1h"``, ``"90s"`` or a number of seconds; leave the rest to the validator.
+
+    Raises:
+        ValueError: The text is no duration; the message shows the forms.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip().lower())
+    if found is None:
+        raise ValueError(f'"{value}" is no duration: write 90s, 10m, 2h or 1d')
+    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+
+
+def parse_size(value: object) -> object:
+    """Read ``"512M"``, ``"2GiB"`` or a number of bytes; leave the rest to the validator.
+
+    Raises:
+        ValueError: The text is no size; the message shows the forms.
+    """
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip().lower())
+    if found is None:
+        raise ValueError(f'"{value}" is no size: write 512M, 2G or a number of bytes')
+    return int(float(found[1]) * _BYTES[found[2]])
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    Field(ge=timedelta(0)),
+    PlainSerializer(lambda value: value.total_seconds(), return_type=float),
+]
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]

@@ -1,0 +1,45 @@
+"""Durations and sizes are read as operators write them."""
+
+from datetime import timedelta
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from spawner.units import Duration, Size
+
+DURATION = TypeAdapter(Duration)
+SIZE = TypeAdapter(Size)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("1.5h", 5400), ("1d", 86400), ("250ms", 0.25), (7, 7), ("7", 7)],
+)
+def test_a_duration_is_read_in_every_unit(text: object, seconds: float) -> None:
+    assert DURATION.validate_python(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["soon", "-5s", "5 weeks", "", True, None])
+def test_what_is_no_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValidationError):
+        DURATION.validate_python(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512M", 512 << 20), ("2GiB", 2 << 30), ("1k", 1024), (4096, 4096), ("1.5g", 3 << 29)],
+)
+def test_a_size_is_read_in_every_unit(text: object, size: int) -> None:
+    assert SIZE.validate_python(text) == size
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "5 q", ""])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        SIZE.validate_python(text)
+
+
+def test_what_was_dumped_is_read_as_the_same() -> None:
+    value = DURATION.validate_python("90m")
+
+    assert DURATION.validate_python(DURATION.dump_python(value)) == value
