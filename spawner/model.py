@@ -148,6 +148,51 @@ class Environment:
         return base_path(self.id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """One launch as its visitor sees it: a place in the queue, then an environment."""
+
+    id: str
+    template: str
+    #: Its place among those who wait for this template, from 1; 0 once it has an environment.
+    place: int
+    environment: Environment | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why environments of a template do not come up at the moment."""
+
+    #: Failed starts since the last that succeeded.
+    failures: int
+    reason: str
+    #: Until the next try.
+    retry_after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatus:
+    """A pool at one instant, counted in one atomic step."""
+
+    template: str
+    counts: dict[Phase, int]
+    #: Launches that wait for an environment.
+    waiting: int
+    trouble: Trouble | None = None
+    #: What is being prepared for it ("pulling jupyter: 34 %"); empty for nothing.
+    progress: str = ""
+
+    @property
+    def spares(self) -> int:
+        """Count the environments that nobody has yet."""
+        return self.counts.get(Phase.READY, 0)
+
+    @property
+    def present(self) -> int:
+        """Count all that take a place."""
+        return sum(self.counts.values())
+
+
 def base_path(environment_id: str) -> str:
     """Give the path prefix of an environment, with both slashes."""
     return f"/user/{environment_id}/"

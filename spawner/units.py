@@ -23,11 +23,11 @@ def parse_duration(value: object) -> object:
     Raises:
         ValueError: The text is no duration; the message shows the forms.
     """
+    if isinstance(value, timedelta | None):
+        return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return timedelta(seconds=value)
-    if not isinstance(value, str):
-        return value
-    found = _DURATION.fullmatch(value.strip().lower())
+    found = _DURATION.fullmatch(str(value).strip().lower())
     if found is None:
         raise ValueError(f'"{value}" is no duration: write 90s, 10m, 2h or 1d')
     return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
