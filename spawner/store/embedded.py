@@ -75,11 +75,11 @@ class EmbeddedRedis:
             )
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
-        if await self._answers():
+        if await self._listens():
             log.info("Found the embedded Redis running", extra={"event": "redis.found"})
-            return
-        self._socket.unlink(missing_ok=True)
-        await self._spawn()
+        else:
+            self._socket.unlink(missing_ok=True)
+            await self._spawn()
         await self._wait()
 
     def _take_lock(self) -> None:
@@ -108,10 +108,9 @@ class EmbeddedRedis:
         )
 
     async def _wait(self) -> None:
-        assert self._process is not None
         with suppress(TimeoutError):
             async with asyncio.timeout(START_TIMEOUT_S):
-                while self._process.returncode is None:
+                while self._process is None or self._process.returncode is None:
                     if await self._answers():
                         return
                     await asyncio.sleep(PAUSE_S)
@@ -129,6 +128,15 @@ class EmbeddedRedis:
         finally:
             await client.aclose()
 
+    async def _listens(self) -> bool:
+        """Say whether a server is there, be it one that still reads its file."""
+        try:
+            _, writer = await asyncio.open_unix_connection(str(self._socket))
+        except OSError:
+            return False
+        writer.close()
+        return True
+
     async def stop(self) -> None:
         """Have it write its file and end; return when it has."""
         client = Redis(unix_socket_path=str(self._socket))
@@ -145,12 +153,15 @@ class EmbeddedRedis:
             self._lock = None
 
     async def _see_ended(self) -> None:
-        if self._process is None:
-            return
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
-                await self._process.wait()
+                while await self._listens():
+                    await asyncio.sleep(PAUSE_S)
+                if self._process is not None:
+                    await self._process.wait()
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+            log.warning("The embedded Redis does not end", extra={"event": "redis.stuck"})
+            if self._process is not None:
+                with suppress(ProcessLookupError):
+                    self._process.kill()
+                await self._process.wait()
