@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test check bench clean
+.PHONY: run test check bench image clean
 
 run: $(VENV)/.lab
 	$(BIN)/tmpenv serve $(ARGS)
@@ -21,6 +21,10 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev $(VENV)/.lab
 	tests/provision/provision.sh
 	$(BIN)/python -m bench $(ARGS)
+
+# The default image of the docker backend.
+image:
+	images/build.sh jupyter tmpenv/jupyter $(ARGS)
 
 $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)

@@ -12,7 +12,7 @@ known, it raises :class:`~spawner.errors.BackendUnavailable`.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -174,10 +174,12 @@ class Backend(Protocol):
             BackendUnavailable: Could not ask.
         """
 
-    def endings(self) -> AsyncIterator[str]:
-        """Give the ids of environments as they end by themselves, from now on.
+    def endings(self) -> AsyncGenerator[str, None]:
+        """Give the ids of environments as they end by themselves, from this call on.
 
-        A hint, not a record: some may be missed, and a sweep finds those.
+        A hint, not a record: some may be missed or told twice, and a sweep
+        finds the rest. Close it (:func:`contextlib.aclosing`) to give back
+        what it holds; being cancelled closes it as well.
 
         Raises:
             BackendUnavailable: The stream broke; ask again after a while.

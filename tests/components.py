@@ -1,0 +1,86 @@
+"""What a group of tests needs from the machine, asked for in one place.
+
+A group whose component is missing is skipped with its reason on a laptop, and
+is an error where ``CI=true``: there nothing may be silently left out.
+"""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from functools import cache
+
+import docker
+import pytest
+from docker.errors import DockerException, ImageNotFound
+
+TINY = "tmpenv-test/tiny"
+JUPYTER = "tmpenv-test/jupyter"
+
+
+def _daemon() -> str:
+    try:
+        client = docker.from_env(timeout=10)
+    except (DockerException, OSError) as error:
+        return f"no Docker daemon answers ({error})"
+    client.close()
+    return ""
+
+
+def _image(name: str) -> Callable[[], str]:
+    def missing() -> str:
+        if reason := why_missing("docker"):
+            return reason
+        client = docker.from_env(timeout=10)
+        try:
+            client.images.get(name)
+        except ImageNotFound:
+            return f"there is no image {name}; run tests/provision/provision.sh as root"
+        finally:
+            client.close()
+        return ""
+
+    return missing
+
+
+def _command(*names: str) -> Callable[[], str]:
+    def missing() -> str:
+        found = any(shutil.which(name) for name in names)
+        return "" if found else f"there is no {' or '.join(names)} on PATH"
+
+    return missing
+
+
+def _module(name: str) -> Callable[[], str]:
+    def missing() -> str:
+        return "" if importlib.util.find_spec(name) else f"the module {name} is not installed"
+
+    return missing
+
+
+_PROBES: dict[str, Callable[[], str]] = {
+    "docker": _daemon,
+    "tiny-image": _image(TINY),
+    "jupyter-image": _image(JUPYTER),
+    "redis-server": _command("redis-server", "valkey-server"),
+    "chromium": _command("chromium", "chromium-browser", "google-chrome"),
+    "jupyterlab": _module("jupyterlab"),
+    "perl": _command("perl"),
+    "root": lambda: "" if os.geteuid() == 0 else "these tests need root",
+}
+
+
+@cache
+def why_missing(component: str) -> str:
+    """Say why a component cannot be used; empty if it can."""
+    return _PROBES[component]()
+
+
+def require(*components: str) -> None:
+    """Skip the running test, or fail it where ``CI=true``, unless all components are there."""
+    for component in components:
+        if reason := why_missing(component):
+            text = f"{component}: {reason}"
+            if os.environ.get("CI") == "true":
+                pytest.fail(text, pytrace=False)
+            pytest.skip(text)

@@ -1,0 +1,97 @@
+"""What the contract suite needs to know about each backend.
+
+A rig makes backends that share one daemon (a world, a directory, Docker), and
+can do from outside what a test must provoke. Swarm and Kubernetes join by a
+further rig; no test of the suite names a backend.
+"""
+
+import itertools
+import secrets
+from abc import ABC, abstractmethod
+from typing import Any
+
+from spawner.backends.base import Backend, Order
+from spawner.backends.memory import MemoryBackend, World
+from spawner.backends.memory_faults import NeverStarts, Unreachable
+from spawner.model import Template
+
+
+def new_id() -> str:
+    return secrets.token_hex(13)
+
+
+class Rig(ABC):
+    """One kind of backend, and a hand inside its daemon."""
+
+    def __init__(self) -> None:
+        self._backends: list[Backend] = []
+        self._instances: set[str] = set()
+        self._count = itertools.count(1)
+
+    async def make(self, instance: str = "one") -> Backend:
+        """Open a backend of an instance; the first and any later one share the daemon."""
+        backend = self._make(instance)
+        await backend.open()
+        self._backends.append(backend)
+        self._instances.add(instance)
+        return backend
+
+    def order(self, **changes: Any) -> Order:
+        return Order(id=new_id(), template=self.template(**changes), token=secrets.token_hex(8))
+
+    async def clear(self) -> None:
+        """End everything that a test left, of whatever instance."""
+        for backend in self._backends:
+            await backend.close()
+        for instance in self._instances:
+            backend = self._make(instance)
+            for seen in await backend.list():
+                await backend.stop(seen.id, 0)
+            await backend.close()
+
+    @abstractmethod
+    def _make(self, instance: str) -> Backend: ...
+
+    @abstractmethod
+    def template(self, **changes: Any) -> Template:
+        """Give a template that listens, prints a line "listening", and minds TERM."""
+
+    @abstractmethod
+    def refused(self) -> tuple[Backend, Order]:
+        """Give a backend and an order that it will refuse."""
+
+    @abstractmethod
+    def cut_off(self) -> Backend:
+        """Give a backend whose daemon gives no answer."""
+
+    @abstractmethod
+    async def kill(self, order: Order) -> None:
+        """End an environment behind its backend's back, as the kernel would."""
+
+    @abstractmethod
+    async def leftovers(self, order: Order) -> list[str]:
+        """Name everything of an environment that is still there."""
+
+
+class MemoryRig(Rig):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    def _make(self, instance: str) -> Backend:
+        return MemoryBackend(instance, self.world)
+
+    def template(self, **changes: Any) -> Template:
+        return Template(name="tiny", **changes)
+
+    def refused(self) -> tuple[Backend, Order]:
+        return NeverStarts("one", self.world), self.order()
+
+    def cut_off(self) -> Backend:
+        return Unreachable("one", self.world)
+
+    async def kill(self, order: Order) -> None:
+        self.world.kill(order.id)
+
+    async def leftovers(self, order: Order) -> list[str]:
+        return [order.id] if order.id in self.world.residents else []

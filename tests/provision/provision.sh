@@ -1,0 +1,143 @@
+#!/bin/bash
+# Give this machine what the tests need: a Docker engine, a Redis, a browser, images.
+#
+# Run before the tests, by hand or by make. As root on Debian it installs what is
+# missing; elsewhere it says why it cannot, and goes on: the tests that need it are
+# skipped. With CI=true whatever cannot be provided is an error. Again it does nothing.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+log=/var/log/tmpenv-dockerd.log
+for candidate in "${VENV:-$root/.venv}/bin/python" python3; do
+    if command -v "$candidate" >/dev/null; then export PYTHON=$candidate && break; fi
+done
+
+say() { printf 'provision: %s\n' "$*"; }
+give_up() { # the rest cannot be had: an error in CI, a pity elsewhere
+    say "$*"
+    if [ "${CI:-}" = true ]; then exit 1; fi
+    exit 0
+}
+
+packages() {
+    local missing=()
+    command -v dockerd >/dev/null || missing+=(docker.io)
+    command -v iptables >/dev/null || missing+=(iptables)
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    command -v chromium >/dev/null || missing+=(chromium)
+    command -v debootstrap >/dev/null || missing+=(debootstrap)
+    command -v perl >/dev/null || missing+=(perl)
+    [ -f /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+    if [ ${#missing[@]} = 0 ]; then
+        say "packages are here"
+        return
+    fi
+    command -v apt-get >/dev/null || give_up "no apt-get to install ${missing[*]} with"
+    say "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get -qq update && apt-get -qq install --yes --no-install-recommends "${missing[@]}"; } \
+        >"$scratch/apt.log" 2>&1 || {
+        tail -n 5 "$scratch/apt.log"
+        give_up "apt-get could not install ${missing[*]}"
+    }
+}
+
+answers() { timeout 10 docker version >/dev/null 2>&1; }
+
+engine() {
+    if answers; then
+        say "the Docker engine answers"
+        return
+    fi
+    if [ -d /run/systemd/system ]; then
+        systemctl start docker || true
+    else
+        mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || true
+        # A pid file left by a killed daemon keeps the next one from starting.
+        pgrep -x dockerd >/dev/null || rm -f /var/run/docker.pid
+        setsid nohup dockerd >>"$log" 2>&1 </dev/null 9>&- &
+        disown
+    fi
+    for _ in $(seq 120); do
+        if answers; then
+            say "started the Docker engine"
+            return
+        fi
+        sleep 0.5
+    done
+    tail -n 5 "$log" 2>/dev/null || true
+    give_up "the Docker engine does not answer"
+}
+
+fingerprint() { # of what an image is made from: files and words
+    { for part in "$@"; do
+        if [ -e "$part" ]; then find "$part" -type f -print0 | sort -z | xargs -0 cat; else echo "$part"; fi
+    done; } | sha256sum | cut -c 1-16
+}
+
+is_made() { # IMAGE FINGERPRINT
+    local found
+    found=$(docker image inspect --format '{{index .Config.Labels "tmpenv.made-from"}}' "$1" 2>/dev/null) || return 1
+    [ "$found" = "$2" ]
+}
+
+identity() { docker image inspect --format '{{.Id}}' "$1"; }
+
+mirror() { # where this machine gets its own Debian packages from
+    { cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true; } |
+        sed -n -e 's/^URIs: *\([^ ]*\).*/\1/p' -e 's/^deb \(\[[^]]*\] *\)\?\([^ ]*\).*/\2/p' |
+        { grep -E '/debian/?$' || true; } | sed -n 1p
+}
+
+base_image() {
+    local release=bookworm include=ca-certificates,python3,python3-venv print where
+    print=$(fingerprint "$release" "$include")
+    if is_made tmpenv-test/base "$print"; then
+        say "tmpenv-test/base is here"
+        return
+    fi
+    where=$(mirror)
+    [ -n "$where" ] || give_up "no Debian mirror in the sources of apt"
+    say "making tmpenv-test/base"
+    debootstrap --variant=minbase --include="$include" "$release" "$scratch/base" "$where" \
+        >"$scratch/base.log" 2>&1 || {
+        tail -n 5 "$scratch/base.log"
+        give_up "debootstrap failed"
+    }
+    rm -rf "$scratch"/base/var/cache/apt/archives/*.deb "$scratch"/base/var/lib/apt/lists/*
+    tar --create --one-file-system --directory "$scratch/base" . |
+        docker import --change "LABEL tmpenv.made-from=$print" - tmpenv-test/base >/dev/null
+}
+
+image() { # NAME FINGERPRINT COMMAND…: build an image unless it is here as it should be
+    local name=tmpenv-test/$1 print=$2
+    shift 2
+    if is_made "$name" "$print"; then
+        say "$name is here"
+        return
+    fi
+    say "making $name"
+    "$@" --label "tmpenv.made-from=$print" >"$scratch/build.log" 2>&1 || {
+        tail -n 20 "$scratch/build.log"
+        give_up "$name could not be built"
+    }
+}
+
+if [ "$(id -u)" != 0 ]; then
+    answers && say "the Docker engine answers"
+    give_up "not root: nothing is installed or built"
+fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+# One at a time; the daemon must not inherit the lock, or it would hold it for ever.
+exec 9>/var/lock/tmpenv-provision.lock
+flock 9
+packages
+engine
+base_image
+base=$(identity tmpenv-test/base)
+image tiny "$(fingerprint "$here/tiny" "$base")" \
+    env DOCKER_BUILDKIT=0 docker build --tag tmpenv-test/tiny "$here/tiny"
+image jupyter "$(fingerprint "$root/images" "$base")" \
+    "$root/images/build.sh" jupyter tmpenv-test/jupyter --build-arg BASE=tmpenv-test/base
