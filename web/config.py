@@ -22,11 +22,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from culler import policy
 from spawner.model import Pool, Template
 from spawner.units import Duration
 
 Instance = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
-Clock = Literal["http", "ws_in", "ws_out", "control"]
 
 
 def _never(value: object) -> object:
@@ -58,21 +58,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CullingSettings(Section):
+class CullingSettings(policy.CullingSettings):
     """When environments are ended; each template may set its own."""
 
     idle_timeout: Limit = Field(
         timedelta(hours=1), description='Ended after so long unused; "never"'
     )
     max_age: Limit = Field(timedelta(hours=8), description='Ended so long after hand-out; "never"')
-    cull_busy: bool = Field(default=False, description="End idle ones whose kernels still work")
-    interval: Duration = Field(
-        timedelta(seconds=30), description="Between two looks at all of them"
+    activity_counts: Annotated[tuple[policy.Clock, ...], BeforeValidator(_split)] = Field(
+        ("http", "ws_in"), description="The clocks that count as use: http, ws_in, ws_out, control"
     )
-    activity_counts: Annotated[tuple[Clock, ...], BeforeValidator(_split)] = Field(
-        ("http", "ws_in"), description="Which clocks count as use"
-    )
-    dry_run: bool = Field(default=False, description="Only log what would be ended")
 
 
 class TmpnbSettings(Section):

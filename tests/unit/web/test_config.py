@@ -35,12 +35,12 @@ def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) ->
     settings = load(
         flags={"port": 3, "host": None},
         config=config,
-        environ={"TMPENV_PORT": "2", "TMPENV_HOST": "b", "TMPENV_CULLING__CULL_BUSY": "true"},
+        environ={"TMPENV_PORT": "2", "TMPENV_HOST": "b", "TMPENV_CULLING__IDLE_TIMEOUT": "9"},
     )
 
     assert (settings.port, settings.host, settings.instance) == (3, "b", "x")
     assert settings.culling.max_age == timedelta(minutes=1)
-    assert settings.culling.cull_busy
+    assert settings.culling.idle_timeout == timedelta(seconds=9)
 
 
 def test_a_template_is_named_by_its_table(tmp_path: Path) -> None:
