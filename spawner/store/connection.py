@@ -5,8 +5,9 @@ what was asked for may or may not have happened. Nothing is tried twice
 behind the caller's back, since a hand-out that was sent twice is two.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib import resources
 from typing import Any
 
@@ -38,7 +39,9 @@ class Connection:
             url,
             decode_responses=True,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=ANSWER_TIMEOUT_S,
+            # The client's own timeout would be asyncio.wait_for, which can swallow
+            # a cancellation on Python 3.11; answers() sets a deadline instead.
+            socket_timeout=None,
             retry=Retry(NoBackoff(), 0),
             max_connections=MAX_CONNECTIONS,
         )
@@ -62,14 +65,21 @@ class Connection:
 
     @asynccontextmanager
     async def answers(self) -> AsyncIterator[None]:
-        """Turn whatever Redis' client raises into what callers tell apart."""
+        """Wait so long for an answer, and turn every failure into what callers tell apart."""
+        with self.failures():
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                yield
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Turn every failure into what callers tell apart, however long it takes."""
         try:
             yield
         except ResponseError as error:
             if str(error).startswith("FENCED"):
                 raise Fenced from error
             raise StoreUnavailable from error
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
 
     async def close(self) -> None:

@@ -155,7 +155,7 @@ class EmbeddedRedis:
     async def _see_ended(self) -> None:
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
-                while await self._listens():
+                while await self._listens():  # noqa: ASYNC110  # another process ends
                     await asyncio.sleep(PAUSE_S)
                 if self._process is not None:
                     await self._process.wait()

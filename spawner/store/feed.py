@@ -58,7 +58,7 @@ class Feed:
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def _subscribe(self) -> None:
-        async with self._connection.answers():
+        with self._connection.failures():
             pubsub = self._connection.client.pubsub()
             try:
                 await pubsub.subscribe(self._connection.keys.events)

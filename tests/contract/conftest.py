@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from spawner.backends.base import Backend
-from tests.contract.rigs import MemoryRig, Rig
+from tests.components import require
+from tests.contract.rigs import DockerRig, MemoryRig, Rig
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "docker"])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = MemoryRig()
+    if request.param == "docker":
+        require("docker", "tiny-image")
+    rig: Rig = DockerRig() if request.param == "docker" else MemoryRig()
     yield rig
     await rig.clear()
 

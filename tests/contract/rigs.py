@@ -5,15 +5,20 @@ can do from outside what a test must provoke. Swarm and Kubernetes join by a
 further rig; no test of the suite names a backend.
 """
 
-import itertools
+import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from typing import Any
 
+import docker
+
 from spawner.backends.base import Backend, Order
+from spawner.backends.docker import DockerBackend
+from spawner.backends.docker_settings import DockerSettings
 from spawner.backends.memory import MemoryBackend, World
 from spawner.backends.memory_faults import NeverStarts, Unreachable
 from spawner.model import Template
+from tests.components import TINY
 
 
 def new_id() -> str:
@@ -26,7 +31,6 @@ class Rig(ABC):
     def __init__(self) -> None:
         self._backends: list[Backend] = []
         self._instances: set[str] = set()
-        self._count = itertools.count(1)
 
     async def make(self, instance: str = "one") -> Backend:
         """Open a backend of an instance; the first and any later one share the daemon."""
@@ -95,3 +99,55 @@ class MemoryRig(Rig):
 
     async def leftovers(self, order: Order) -> list[str]:
         return [order.id] if order.id in self.world.residents else []
+
+
+class DockerRig(Rig):
+    """The real daemon; instances have names of their own, so that tests run side by side."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self.client = docker.APIClient(version="auto")
+        self.settings = DockerSettings(**settings)
+        self._prefix = f"test-{secrets.token_hex(4)}"
+
+    def instance(self, name: str = "one") -> str:
+        return f"{self._prefix}-{name}"
+
+    def container(self, order: Order, name: str = "one") -> str:
+        return f"tmpenv-{self.instance(name)}-{order.id}"
+
+    def _make(self, instance: str) -> DockerBackend:
+        return DockerBackend(self.instance(instance), self.settings)
+
+    def template(self, **changes: Any) -> Template:
+        usual: dict[str, Any] = {"name": "tiny", "image": TINY, "memory": "64M", "pids": 32}
+        return Template(**(usual | changes))
+
+    def refused(self) -> tuple[Backend, Order]:
+        self._instances.add("one")
+        return self._make("one"), self.order(command=["/no/such/program"])
+
+    def cut_off(self) -> Backend:
+        return DockerBackend("one", DockerSettings(url="unix:///nowhere/docker.sock"))
+
+    async def kill(self, order: Order) -> None:
+        label = f"tmpenv.id={order.id}"
+        (found,) = await asyncio.to_thread(self.client.containers, filters={"label": label})
+        await asyncio.to_thread(self.client.kill, found["Id"])
+
+    async def leftovers(self, order: Order) -> list[str]:
+        label = f"tmpenv.id={order.id}"
+        return [
+            found["Id"]
+            for found in await asyncio.to_thread(
+                self.client.containers, all=True, filters={"label": label}
+            )
+        ]
+
+    async def clear(self) -> None:
+        await super().clear()
+        for instance in self._instances:
+            label = f"tmpenv.instance={self.instance(instance)}"
+            for network in self.client.networks(filters={"label": label}):
+                self.client.remove_network(network["Id"])
+        self.client.close()

@@ -1,0 +1,157 @@
+"""Run environments as containers of a Docker daemon.
+
+Starts, stops, pulls and questions each have threads and connections of their
+own, so that a slow stop or pull holds up no start. Nothing is remembered here
+that the labels of the containers do not say.
+
+One bridge carries about a thousand containers: the kernel allows it no more.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+
+from docker import APIClient
+from docker.errors import NotFound
+
+from spawner.backends.base import Backend, Observed, Order, Progress
+from spawner.backends.docker_client import DockerLane, Json
+from spawner.backends.docker_events import endings
+from spawner.backends.docker_images import Images
+from spawner.backends.docker_network import Networks
+from spawner.backends.docker_run import NetworkGone, find, launch, remove
+from spawner.backends.docker_settings import DockerSettings
+from spawner.backends.docker_spec import (
+    ENVIRONMENT,
+    INSTANCE,
+    KIND,
+    container_name,
+    container_spec,
+    is_root,
+    runs_as_root,
+)
+from spawner.backends.docker_view import from_inspect, from_list
+from spawner.backends.threads import InFlight
+from spawner.errors import ImageUnavailable, StartFailed
+from spawner.model import Address, Template
+
+
+class DockerBackend(Backend):
+    """Runs each environment as a container of its own."""
+
+    name = "docker"
+    warning = ""
+
+    def __init__(self, instance: str, settings: DockerSettings | None = None) -> None:
+        self._instance = instance
+        self._settings = settings or DockerSettings()
+        self._starts = DockerLane("start", self._settings, self._settings.start_threads)
+        self._stops = DockerLane("stop", self._settings, self._settings.stop_threads)
+        self._pulls = DockerLane("pull", self._settings, self._settings.pull_threads)
+        self._queries = DockerLane("query", self._settings, self._settings.query_threads)
+        self._images = Images(queries=self._queries, pulls=self._pulls)
+        self._networks = Networks(instance, self._queries)
+        self._starting = InFlight[Address]()
+        #: Whose end is of our own doing; the oldest are forgotten.
+        self._ended: deque[str] = deque(maxlen=1024)
+
+    async def open(self) -> None:
+        await self._networks.ensure("open", again=True)
+
+    async def close(self) -> None:
+        for pending in (self._starting, self._images, self._networks):
+            await pending.close()
+        for lane in (self._starts, self._stops, self._pulls, self._queries):
+            lane.close()
+
+    async def ping(self) -> None:
+        await self._queries.run(_ping)
+
+    async def prepare(self, template: Template, progress: Progress) -> None:
+        if template.image:  # without one there is nothing to prepare; start() says so
+            await self._images.ensure(template.image, progress)
+
+    async def start(self, order: Order) -> Address:
+        return await self._starting.join(order.id, lambda: self._start(order))
+
+    async def stop(self, environment_id: str, grace_s: float) -> None:
+        await self._starting.settled(environment_id)
+        self._ended.append(environment_id)
+        name = container_name(self._instance, environment_id)
+        await self._stops.run(remove, name, self._instance, grace_s)
+
+    async def inspect(self, environment_id: str) -> Observed | None:
+        name = container_name(self._instance, environment_id)
+        found = await self._queries.run(find, name, self._instance)
+        return from_inspect(found, self._settings.reach) if found else None
+
+    async def list(self) -> list[Observed]:
+        found = await self._queries.run(_list, self._instance)
+        return [from_list(container, self._settings.reach) for container in found]
+
+    async def tail(self, environment_id: str, lines: int) -> str:
+        name = container_name(self._instance, environment_id)
+        return await self._queries.run(_tail, name, lines)
+
+    def endings(self) -> AsyncGenerator[str, None]:
+        return endings(self._settings, self._instance, since=time.time(), expected=self._ended)
+
+    async def _start(self, order: Order) -> Address:
+        template = order.template
+        spec = container_spec(
+            order, instance=self._instance, created=datetime.now(UTC), settings=self._settings
+        )
+        user = template.user or await self._images.user_of(template.image)
+        if is_root(user) and not template.allow_root:
+            raise runs_as_root(template)
+        await self._networks.ensure(template.egress)
+        try:
+            started = await self._launch(order.id, spec)
+        except NetworkGone:
+            await self._networks.ensure(template.egress, again=True)
+            started = await self._launch(order.id, spec)
+        except ImageUnavailable:
+            self._images.forget(template.image)
+            raise
+        return await self._address_of(started, order)
+
+    async def _launch(self, environment_id: str, spec: Json) -> Json:
+        name = container_name(self._instance, environment_id)
+        return await self._starts.run(launch, name, spec, self._instance)
+
+    async def _address_of(self, started: Json, order: Order) -> Address:
+        """Give the address of what was started, unless it is not what was meant to be."""
+        template = order.template
+        if is_root(started["Config"].get("User") or "") and not template.allow_root:
+            # The tag was moved to another image since it was looked at.
+            self._images.forget(template.image)
+            name = container_name(self._instance, order.id)
+            await self._stops.run(remove, name, self._instance, 0)
+            raise runs_as_root(template)
+        seen = from_inspect(started, self._settings.reach)
+        if not seen.is_running:
+            raise StartFailed(f"The environment ended before it was ready: {seen.detail}.")
+        if seen.address is None:
+            raise StartFailed(
+                f'The container {started["Name"]} cannot be reached by "{self._settings.reach}".'
+            )
+        return seen.address
+
+
+def _ping(client: APIClient) -> None:
+    client.ping()
+
+
+def _list(client: APIClient, instance: str) -> list[Json]:
+    labels = [f"{INSTANCE}={instance}", f"{KIND}={ENVIRONMENT}"]
+    found: list[Json] = client.containers(all=True, filters={"label": labels})
+    return found
+
+
+def _tail(client: APIClient, name: str, lines: int) -> str:
+    try:
+        printed: bytes = client.logs(name, stdout=True, stderr=True, tail=lines)
+    except NotFound:
+        return ""
+    return printed.decode(errors="replace")

@@ -1,0 +1,148 @@
+"""Have images at hand, and know as whom they run.
+
+Each image is looked at once and its user remembered, so that a start costs no
+question; :mod:`spawner.backends.docker` looks again at what was started, in
+case a tag was moved meanwhile.
+"""
+
+import asyncio
+from collections import defaultdict
+
+from docker import APIClient
+from docker.errors import APIError, NotFound
+
+from spawner.backends.base import Progress
+from spawner.backends.docker_client import DockerLane, Json
+from spawner.backends.docker_errors import one_line, status_of, words_of
+from spawner.backends.threads import InFlight
+from spawner.errors import ImageUnavailable
+
+#: How much of a layer's way is done when it is here but not yet unpacked.
+_FETCHED = 0.7
+
+
+class Images:
+    """The images of a daemon, as far as they were asked for."""
+
+    def __init__(self, *, queries: DockerLane, pulls: DockerLane) -> None:
+        self._queries = queries
+        self._pulls = pulls
+        self._pulling = InFlight[None]()
+        self._told: defaultdict[str, list[Progress]] = defaultdict(list)
+        self._users: dict[str, str] = {}
+
+    async def ensure(self, image: str, progress: Progress) -> None:
+        """Return when the image is here; calls for one image share one pull.
+
+        Raises:
+            ImageUnavailable: It is not, and could not be pulled.
+        """
+        if await self._look(image):
+            return
+        listeners = self._told[image]
+        listeners.append(progress)
+        try:
+            await self._pulling.join(image, lambda: self._pull(image))
+        finally:
+            listeners.remove(progress)
+
+    async def user_of(self, image: str) -> str:
+        """Give the user as whom the image runs.
+
+        Raises:
+            ImageUnavailable: It is not here.
+        """
+        if image not in self._users and not await self._look(image):
+            raise ImageUnavailable(image, "it was removed")
+        return self._users[image]
+
+    def forget(self, image: str) -> None:
+        """Look at the image again before the next use: it is not what it was."""
+        self._users.pop(image, None)
+
+    async def close(self) -> None:
+        """Stop waiting for pulls; the daemon gives them up by itself."""
+        await self._pulling.close()
+
+    async def _look(self, image: str) -> bool:
+        user = await self._queries.run(_user, image)
+        if user is None:
+            self.forget(image)
+            return False
+        self._users[image] = user
+        return True
+
+    async def _pull(self, image: str) -> None:
+        loop = asyncio.get_running_loop()
+
+        def tell(line: str) -> None:
+            for progress in list(self._told[image]):
+                progress(line)
+
+        def tell_from_thread(line: str) -> None:
+            loop.call_soon_threadsafe(tell, line)
+
+        await self._pulls.run(_pull, image, tell_from_thread)
+        if not await self._look(image):
+            raise ImageUnavailable(image, "Docker pulled it and does not have it")
+
+
+class PullProgress:
+    """Condense the many lines of a pull: pure."""
+
+    def __init__(self, image: str) -> None:
+        self._image = image
+        self._layers: dict[str, float] = {}
+        self._last = -1
+
+    def line(self, entry: Json) -> str | None:
+        """Take in one status line; give a line for people when the percentage has grown."""
+        self._take(entry)
+        if not self._layers:
+            return None
+        percent = int(100 * sum(self._layers.values()) / len(self._layers))
+        if percent <= self._last:
+            return None
+        self._last = percent
+        return f"pulling {self._image}: {percent} %"
+
+    def _take(self, entry: Json) -> None:
+        layer, status = entry.get("id", ""), entry.get("status", "")
+        detail = entry.get("progressDetail") or {}
+        share = detail.get("current", 0) / total if (total := detail.get("total")) else 0.0
+        match status:
+            case "Pulling fs layer" | "Waiting":
+                self._layers[layer] = 0.0
+            case "Downloading":
+                self._layers[layer] = _FETCHED * share
+            case "Verifying Checksum" | "Download complete":
+                self._layers[layer] = _FETCHED
+            case "Extracting":
+                self._layers[layer] = _FETCHED + (1 - _FETCHED) * share
+            case "Pull complete" | "Already exists":
+                self._layers[layer] = 1.0
+
+
+def _user(client: APIClient, image: str) -> str | None:
+    try:
+        config = client.inspect_image(image).get("Config")  # type: ignore[no-untyped-call]
+    except NotFound:
+        return None
+    except APIError as error:
+        if status_of(error) >= 500:
+            raise
+        raise ImageUnavailable(image, words_of(error)) from error
+    return str((config or {}).get("User") or "")
+
+
+def _pull(client: APIClient, image: str, tell: Progress) -> None:
+    progress = PullProgress(image)
+    try:
+        for entry in client.pull(image, stream=True, decode=True):
+            if reason := entry.get("error"):
+                raise ImageUnavailable(image, one_line(reason))
+            if line := progress.line(entry):
+                tell(line)
+    except APIError as error:
+        # A registry that gives no answer is a 500 of the daemon's: it did answer.
+        raise ImageUnavailable(image, words_of(error)) from error

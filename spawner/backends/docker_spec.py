@@ -1,0 +1,184 @@
+"""Say how Docker is to run an environment: pure, in the words of the Engine API.
+
+What stands here is the whole of an environment's confinement: no capability,
+no new privileges, bounded memory (swap included), processors, processes and
+log, a network on which neighbours do not hear each other, and no file of the
+host but those that its template mounts.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from spawner.backends.base import Order
+from spawner.backends.docker_settings import DockerSettings
+from spawner.errors import StartFailed
+from spawner.model import Template
+
+Json = dict[str, Any]
+INSTANCE = "tmpenv.instance"
+KIND = "tmpenv.kind"
+ID = "tmpenv.id"
+TEMPLATE = "tmpenv.template"
+DIGEST = "tmpenv.digest"
+PORT = "tmpenv.port"
+CREATED = "tmpenv.created"
+ENVIRONMENT = "environment"
+#: Containers listen on all their addresses; who gets there is for the network to decide.
+EVERYWHERE = "0.0.0.0"  # noqa: S104
+#: Logs turn over, so that half of the allowance is always kept.
+_LOG_FILES = 2
+
+
+def container_name(instance: str, environment_id: str) -> str:
+    """Name the container of an environment.
+
+    An id has letters and digits only, so the last dash ends the instance, and
+    no two instances can mean the same name.
+    """
+    assert environment_id.isascii(), environment_id
+    assert environment_id.isalnum(), environment_id
+    return f"tmpenv-{instance}-{environment_id}"
+
+
+def network_name(instance: str, egress: str) -> str:
+    """Name the network on which environments of an instance are."""
+    return f"tmpenv-{instance}" if egress == "open" else f"tmpenv-{instance}-internal"
+
+
+def network_spec(instance: str, egress: str) -> Json:
+    """Give what a network is created with, in the SDK's words.
+
+    Neighbours do not reach each other. With egress "none" nothing beyond this
+    machine is reached; the machine itself still is, as far as its firewall
+    lets packets in from the bridge.
+
+    The name of the bridge follows from the network's. Docker 20 lets two
+    networks have one name when they are made at once, but never one bridge: so
+    it is the bridge that keeps two processes from making two.
+    """
+    name = network_name(instance, egress)
+    return {
+        "name": name,
+        "check_duplicate": True,
+        "driver": "bridge",
+        "internal": egress == "none",
+        "labels": {INSTANCE: instance, KIND: "network"},
+        "options": {
+            "com.docker.network.bridge.enable_icc": "false",
+            "com.docker.network.bridge.name": bridge_name(name),
+        },
+    }
+
+
+def bridge_name(network: str) -> str:
+    """Name the host's interface of a network, within the kernel's 15 letters."""
+    return "te-" + hashlib.sha256(network.encode()).hexdigest()[:12]
+
+
+def labels_of(order: Order, instance: str, created: datetime) -> dict[str, str]:
+    """Give the labels by which an environment is found again."""
+    return {
+        INSTANCE: instance,
+        KIND: ENVIRONMENT,
+        ID: order.id,
+        TEMPLATE: order.template.name,
+        DIGEST: order.template.digest,
+        PORT: str(order.template.port),
+        CREATED: created.isoformat(),
+    }
+
+
+def container_spec(
+    order: Order, *, instance: str, created: datetime, settings: DockerSettings
+) -> Json:
+    """Give the body of ``POST /containers/create``.
+
+    Raises:
+        StartFailed: The template asks for what cannot be had.
+    """
+    template = order.template
+    check(template, settings)
+    port = f"{template.port}/tcp"
+    variables = order.variables(ip=EVERYWHERE, port=template.port)
+    spec: Json = {
+        "Image": template.image,
+        "Env": [f"{name}={value}" for name, value in variables.items()],
+        "Labels": labels_of(order, instance, created),
+        "HostConfig": host_spec(template, instance, settings),
+    }
+    if template.user:
+        spec["User"] = template.user
+    if command := order.command(ip=EVERYWHERE, port=template.port):
+        spec["Cmd"] = command
+    if settings.reach == "loopback":
+        spec["ExposedPorts"] = {port: {}}
+        spec["HostConfig"]["PortBindings"] = {port: [{"HostIp": "127.0.0.1", "HostPort": ""}]}
+    return spec
+
+
+def check(template: Template, settings: DockerSettings) -> None:
+    """Refuse a template that Docker could not run as it is meant.
+
+    Raises:
+        StartFailed: The text says what to change.
+    """
+    if not template.image:
+        raise StartFailed(f'The template "{template.name}" has no image: set image = "…".')
+    if template.egress == "none" and settings.reach == "loopback":
+        # Docker publishes no ports of an internal network; a bridge that is merely not
+        # masqueraded would still let packets out.
+        raise StartFailed(
+            f'The template "{template.name}" has egress = "none", which cannot be combined with '
+            'reach = "loopback": set reach = "address", or egress = "open".'
+        )
+
+
+def host_spec(template: Template, instance: str, settings: DockerSettings) -> Json:
+    """Give the confinement of a template's containers."""
+    spec: Json = {
+        "NetworkMode": network_name(instance, template.egress),
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges:true"],
+        "PidsLimit": template.pids,
+        "Memory": template.memory,
+        "MemorySwap": template.memory,
+        "NanoCpus": round(template.cpus * 1e9),
+        "Init": True,
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {
+                "max-size": str(settings.log_size // _LOG_FILES),
+                "max-file": str(_LOG_FILES),
+            },
+        },
+    }
+    if template.mounts:
+        spec["Mounts"] = [_mount(text, template.name) for text in template.mounts]
+    return spec
+
+
+def is_root(user: str) -> bool:
+    """Say whether a container's user is root; nobody named means root."""
+    name = user.partition(":")[0].strip()
+    return name in {"", "root"} or (name.isdigit() and int(name) == 0)
+
+
+def runs_as_root(template: Template) -> StartFailed:
+    """Say why an image that runs as root is not run, and what to do."""
+    return StartFailed(
+        f'The image {template.image} runs as root: set user = "1000:1000" or '
+        f'allow_root = true in the template "{template.name}".'
+    )
+
+
+def _mount(text: str, template: str) -> Json:
+    source, _, rest = text.partition(":")
+    target, _, mode = rest.partition(":")
+    if not (source.startswith("/") and target.startswith("/") and mode in {"", "ro", "rw"}):
+        raise StartFailed(
+            f'The template "{template}" mounts "{text}": write "/host:/inside[:ro|rw]".'
+        )
+    # A mount, unlike a bind, is refused where the host has nothing; Docker makes no directory.
+    return {"Type": "bind", "Source": source, "Target": target, "ReadOnly": mode == "ro"}

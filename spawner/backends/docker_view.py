@@ -1,0 +1,90 @@
+"""Read what Docker says of a container: pure."""
+
+import re
+from datetime import datetime
+
+from spawner.backends.base import Observed
+from spawner.backends.docker_client import Json
+from spawner.backends.docker_spec import CREATED, DIGEST, ENVIRONMENT, ID, INSTANCE, KIND, PORT
+from spawner.backends.docker_spec import TEMPLATE as TEMPLATE_LABEL
+from spawner.model import Address
+
+_EXITED = re.compile(r"Exited \((-?\d+)\)")
+
+
+def is_ours(labels: dict[str, str], instance: str) -> bool:
+    """Say whether these are the labels of an environment of this instance."""
+    return labels.get(INSTANCE) == instance and labels.get(KIND) == ENVIRONMENT
+
+
+def from_inspect(container: Json, reach: str) -> Observed:
+    """Read the answer of ``GET /containers/<name>/json``."""
+    state = container["State"]
+    running = bool(state["Running"]) and not state.get("Dead")
+    network = container["NetworkSettings"]
+    return _observed(
+        container["Config"]["Labels"],
+        running=running,
+        ip=_first_ip(network),
+        published=_published(network),
+        detail="" if running else ending(state),
+        reach=reach,
+    )
+
+
+def from_list(container: Json, reach: str) -> Observed:
+    """Read one entry of ``GET /containers/json``."""
+    running = container["State"] in {"running", "paused"}
+    ports = [port["PublicPort"] for port in container.get("Ports") or () if port.get("PublicPort")]
+    return _observed(
+        container["Labels"],
+        running=running,
+        ip=_first_ip(container.get("NetworkSettings") or {}),
+        published=ports[0] if ports else 0,
+        detail="" if running else _ending_in_list(container),
+        reach=reach,
+    )
+
+
+def ending(state: Json) -> str:
+    """Say how a container ended, from its inspected state."""
+    if state["Status"] == "created":
+        return "never started" + (f": {state['Error']}" if state.get("Error") else "")
+    detail = f"exit code {state['ExitCode']}"
+    return detail + ", out of memory" if state.get("OOMKilled") else detail
+
+
+def _ending_in_list(container: Json) -> str:
+    found = _EXITED.search(container.get("Status", ""))
+    return f"exit code {found[1]}" if found else str(container["State"])
+
+
+def _observed(
+    labels: dict[str, str], *, running: bool, ip: str, published: int, detail: str, reach: str
+) -> Observed:
+    address = None
+    if running and reach == "address" and ip:
+        address = Address(ip, int(labels[PORT]))
+    elif running and reach == "loopback" and published:
+        address = Address("127.0.0.1", published)
+    return Observed(
+        id=labels[ID],
+        template=labels[TEMPLATE_LABEL],
+        digest=labels[DIGEST],
+        created_at=datetime.fromisoformat(labels[CREATED]),
+        is_running=running,
+        address=address,
+        detail=detail,
+    )
+
+
+def _first_ip(network: Json) -> str:
+    places = (network.get("Networks") or {}).values()
+    return next((place["IPAddress"] for place in places if place["IPAddress"]), "")
+
+
+def _published(network: Json) -> int:
+    for bindings in (network.get("Ports") or {}).values():
+        for binding in bindings or ():
+            return int(binding["HostPort"])
+    return 0
