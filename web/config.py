@@ -8,6 +8,7 @@ told by :mod:`web.config_errors`.
 
 import os
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,9 +24,13 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from culler import policy
+from proxy.settings import ProxySettings
+from spawner.backends.docker_settings import DockerSettings
 from spawner.model import Pool, Template
 from spawner.units import Duration
 
+#: The template of those who configured none (web/recipes.py).
+BUILTIN = "jupyter"
 Instance = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
@@ -79,6 +84,17 @@ class TmpnbSettings(Section):
     )
 
 
+class EdgeSettings(ProxySettings):
+    """The data path: limits, times, CORS, and whose word on X-Forwarded-* counts."""
+
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        (), description='Origins whose pages may read answers, or "*" for all'
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)] = (
+        Field((), description="Peers whose X-Forwarded-* headers are believed and appended to")
+    )
+
+
 class PagesSettings(Section):
     """What visitors see."""
 
@@ -107,7 +123,9 @@ class Settings(BaseSettings):
         Path(),
         description="Keys, logs and the embedded Redis; $XDG_STATE_HOME/tmpenv/<instance>",
     )
-    instance: Instance = Field(
+    instance: #: The template of those who configured none (web/recipes.py).
+BUILTIN = "jupyter"
+Instance = Field(
         "default", description="Keeps deployments on one Redis or Docker apart"
     )
     api_key: SecretStr | None = Field(
@@ -137,6 +155,8 @@ class Settings(BaseSettings):
     culling: CullingSettings = CullingSettings()
     pages: PagesSettings = PagesSettings()
     tmpnb: TmpnbSettings = TmpnbSettings()
+    docker: DockerSettings = DockerSettings()
+    proxy: EdgeSettings = EdgeSettings()
     templates: dict[str, Template] = Field({}, description="The recipes, by name")
     pools: dict[str, Pool] = Field({}, description="How many of each template, by its name")
 
@@ -149,6 +169,14 @@ class Settings(BaseSettings):
             name: {"name": name, **recipe} if isinstance(recipe, dict) else recipe
             for name, recipe in value.items()
         }
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        # The text never repeats it: there may be a password in it.
+        if value and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
 
     @field_validator("state_dir", mode="after")
     @classmethod

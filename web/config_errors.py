@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from web.config import Settings
+from web.config import BUILTIN, Settings
 
 Location = tuple[str | int, ...]
 _SECRET = ("api_key", "secret_key", "redis_url")
@@ -115,12 +115,18 @@ def explain(error: ValidationError, sources: list[Source]) -> list[str]:
 
 def cross_checks(settings: Settings) -> list[Fault]:
     """Find what is right alone and wrong together."""
-    known = sorted(settings.templates) or ["jupyter"]
+    known = sorted(settings.templates) or [BUILTIN]
     faults = [
         Fault(("pools", name), f"there is no such template{_meant(name, known)}")
         for name in settings.pools
         if name not in known
     ]
+    if settings.backend == "docker":
+        faults += [
+            Fault(("templates", name, "image"), 'the docker backend needs one; set image = "…"')
+            for name, template in settings.templates.items()
+            if not template.image
+        ]
     default = settings.default_template
     if default and default not in known:
         faults.append(
