@@ -130,6 +130,7 @@ class Reconcile:
             await self._check(missing, fence)
         for stray in findings.strays:
             await self._adopt(stray, fence)
+        await self._store.mark_complete(fence=fence)
         if findings != Findings((), (), ()):
             log.info(
                 "Reconciled",

@@ -20,6 +20,7 @@ key                        type    lives     holds
 ``progress:<template>``    string  1 minute  what is being prepared, for people
 ``lease:<name>``           hash    for ever  who may run the loops, its fence, until when
 ``secret``                 string  for ever  what environments' tokens are derived from
+``complete``               flag    for ever  that every environment of the backend has a record
 ``events``                 channel           each change of a phase, as JSON
 =========================  ======  ========  ================================================
 
@@ -58,6 +59,11 @@ class Keys:
     def secret(self) -> str:
         """Name the key of the secret."""
         return f"{self.prefix}secret"
+
+    @property
+    def complete(self) -> str:
+        """Name the mark of a store that knows all environments."""
+        return f"{self.prefix}complete"
 
     def environment(self, environment_id: str) -> str:
         """Name one environment's record."""

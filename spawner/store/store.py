@@ -203,6 +203,18 @@ class Store:
         records = (read_environment(row) for row in rows)
         return [record for record in records if record is not None and record.phase in wanted]
 
+    async def mark_complete(self, *, fence: int) -> None:
+        """Say that every environment of the backend has a record from now on.
+
+        The mark goes with the records when the store is emptied.
+        """
+        await self._run("complete", fence)
+
+    async def is_complete(self) -> bool:
+        """Say whether an id without a record is one that nobody runs."""
+        async with self._connection.answers():
+            return bool(await self._connection.client.exists(self._keys.complete))
+
     async def note(self, environment_id: str, detail: str) -> None:
         """Keep a remark on one environment's record, for operators."""
         await self._run("note", environment_id, detail)
