@@ -7,7 +7,7 @@
         <id>/
             environment.json       its labels and its port; there before any process
             pid                    written by the child itself, before it becomes the server
-            born                   when that process began, so that a reused pid is told apart
+            born                   what tells that process from a later one of its pid
             exit                   how it ended, where that became known
             log                    what it printed, cut when it grows too long
             home/ tmp/             where it lives
@@ -116,10 +116,9 @@ class Shelf:
         text = self._read(environment_id, "pid")
         return int(text) if text else None
 
-    def born(self, environment_id: str) -> float | None:
-        """Give when the child began, as far as it was noted."""
-        text = self._read(environment_id, "born")
-        return float(text) if text else None
+    def born(self, environment_id: str) -> str:
+        """Give what tells the child from a later process of its pid, where it was noted."""
+        return self._read(environment_id, "born")
 
     def ending(self, environment_id: str) -> str:
         """Give how the child ended, as far as that is known."""

@@ -5,12 +5,9 @@ What is known of an environment is joined here from its directory
 (:mod:`spawner.backends.process_table`).
 """
 
-import contextlib
 import os
 import threading
 from datetime import UTC, datetime
-
-import psutil
 
 from spawner.backends import process_table as table
 from spawner.backends.base import Observed, Order
@@ -60,8 +57,7 @@ class Keeper:
         command = order.command(ip=IP, port=port)
         assert command is not None
         pid = spawn(order, command, self._shelf.place(order.id), port)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            self._shelf.note(order.id, "born", repr(psutil.Process(pid).create_time()))
+        self._shelf.note(order.id, "born", table.birth(pid))
 
     def end(self, environment_id: str, grace_s: float) -> None:
         """End all processes of an environment and remove its directory.

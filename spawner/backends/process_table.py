@@ -8,9 +8,11 @@ which sends none to a pid that was given to another process meanwhile.
 """
 
 import os
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -20,8 +22,9 @@ MARK = "TMPENV_ID"
 _PAUSE_S = 0.02
 #: How long killed processes may take to disappear.
 _KILLED_S = 15.0
-#: Slack when comparing times of birth, which follow the clock of the machine.
-_SAME_BIRTH_S = 2.0
+_PROC = Path("/proc")
+#: Of /proc/<pid>/stat: ticks from boot to birth, counted from after the name in brackets.
+_STARTED = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,22 @@ class Root:
 
     environment_id: str
     pid: int | None
-    born: float | None
+    #: What :func:`birth` gave for it; empty if nobody came to note it.
+    born: str
+
+
+def birth(pid: int) -> str:
+    """Give what, with its pid, tells a process from all others; empty if there is none.
+
+    On Linux this is not a time of day, which changes when the clock is set.
+    """
+    try:
+        if sys.platform == "linux":
+            stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+            return stat.rpartition(")")[2].split()[_STARTED]
+        return repr(psutil.Process(pid).create_time())
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def find_root(root: Root) -> psutil.Process | None:
@@ -41,12 +59,8 @@ def find_root(root: Root) -> psutil.Process | None:
         found = psutil.Process(root.pid)
         if found.status() == psutil.STATUS_ZOMBIE:
             return None
-        mark = _mark(found)
-        if mark is not None:
-            return found if mark == root.environment_id else None
-        # Unreadable, or overwritten by a program that shows its state there.
-        born = root.born
-        is_same = born is not None and abs(found.create_time() - born) < _SAME_BIRTH_S
+        # A crash may have come before its birth was noted; then its variables tell.
+        is_same = birth(root.pid) == root.born if root.born else _mark(found) == root.environment_id
     except psutil.NoSuchProcess:
         return None
     return found if is_same else None
