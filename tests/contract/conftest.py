@@ -7,16 +7,26 @@ import pytest
 
 from spawner.backends.base import Backend
 from tests.components import require
-from tests.contract.rigs import DockerRig, MemoryRig, Rig
+from tests.contract.rigs import DockerRig, MemoryRig, ProcessRig, Rig
 
 
-@pytest.fixture(params=["memory", "docker"])
+@pytest.fixture(params=["memory", "process", "docker"])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    if request.param == "docker":
-        require("docker", "tiny-image")
-    rig: Rig = DockerRig() if request.param == "docker" else MemoryRig()
+    rig = make(request.param, tmp_path)
     yield rig
     await rig.clear()
+
+
+def make(name: str, state_dir: Path) -> Rig:
+    match name:
+        case "memory":
+            return MemoryRig()
+        case "process":
+            require("perl")
+            return ProcessRig(state_dir)
+        case _:
+            require("docker", "tiny-image")
+            return DockerRig()
 
 
 @pytest.fixture

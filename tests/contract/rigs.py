@@ -6,19 +6,27 @@ further rig; no test of the suite names a backend.
 """
 
 import asyncio
+import contextlib
+import os
 import secrets
+import signal
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 
 from spawner.backends.base import Backend, Order
 from spawner.backends.docker import DockerBackend
 from spawner.backends.docker_settings import DockerSettings
 from spawner.backends.memory import MemoryBackend, World
 from spawner.backends.memory_faults import NeverStarts, Unreachable
+from spawner.backends.process import ProcessBackend
 from spawner.model import Template
 from tests.components import TINY
+
+SERVER = Path(__file__).parents[1] / "provision" / "tiny" / "server.pl"
 
 
 def new_id() -> str:
@@ -99,6 +107,49 @@ class MemoryRig(Rig):
 
     async def leftovers(self, order: Order) -> list[str]:
         return [order.id] if order.id in self.world.residents else []
+
+
+class ProcessRig(Rig):
+    """Real processes, below a directory of the test's own."""
+
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__()
+        self.state_dir = state_dir
+
+    def place(self, order: Order) -> Path:
+        return self.state_dir / "environments" / order.id
+
+    def _make(self, instance: str) -> ProcessBackend:
+        return ProcessBackend(instance, self.state_dir)
+
+    def template(self, **changes: Any) -> Template:
+        return Template(**({"name": "tiny", "command": ("perl", str(SERVER))} | changes))
+
+    def refused(self) -> tuple[Backend, Order]:
+        backend = self._make("one")
+        (self.state_dir / "environments").mkdir()
+        return backend, self.order(command=None)
+
+    def cut_off(self) -> Backend:
+        (self.state_dir / "environments").write_text("not a directory")
+        return self._make("one")
+
+    async def kill(self, order: Order) -> None:
+        os.kill(int((self.place(order) / "pid").read_text()), signal.SIGKILL)
+
+    async def leftovers(self, order: Order) -> list[str]:
+        places = [str(path) for path in self.state_dir.rglob(f"*{order.id}*")]
+        return places + [str(process) for process in marked(order.id)]
+
+
+def marked(environment_id: str) -> list[psutil.Process]:
+    """Give the living processes that carry an environment's id."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get("TMPENV_ID") == environment_id:
+                found.append(process)
+    return found
 
 
 class DockerRig(Rig):
