@@ -9,7 +9,7 @@ process its visitor waits at. A ticket that nobody asks for is given up.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
@@ -145,7 +145,7 @@ class Launches:
                 await self._give_up(outcome, "its visitor went away")
             raise
 
-    async def follow(self, ticket: str) -> AsyncIterator[Ticket]:
+    async def follow(self, ticket: str) -> AsyncGenerator[Ticket]:
         """Give a ticket now and whenever it changes, until it has an environment.
 
         Following keeps it alive; one that nobody follows lapses.
@@ -161,7 +161,7 @@ class Launches:
             yield current
         await self._store.collect(ticket)
 
-    async def _follow(self, held: Ticket) -> AsyncIterator[Ticket]:
+    async def _follow(self, held: Ticket) -> AsyncGenerator[Ticket]:
         with self._bell(held.id) as bell:
             while True:
                 yield held

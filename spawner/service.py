@@ -4,7 +4,7 @@ A façade and nothing more: it binds the store, the backend and the launches
 together, so that the web package has one thing to call.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 
 from spawner.backends.base import Backend
@@ -54,7 +54,7 @@ class Service:
         """Hand out an environment or a place in the queue (:meth:`Launches.request`)."""
         return await self._launches.request(template, ticket=ticket)
 
-    def follow(self, ticket: str) -> AsyncIterator[Ticket]:
+    def follow(self, ticket: str) -> AsyncGenerator[Ticket]:
         """Follow a launch that waits (:meth:`Launches.follow`)."""
         return self._launches.follow(ticket)
 
