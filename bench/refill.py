@@ -87,9 +87,7 @@ def _time(text: str) -> float:
 
 async def measure() -> None:
     """Run the bench and show it."""
-    pairs = []
-    for _ in range(ROUNDS):
-        pairs.append((await asyncio.to_thread(bare), await filled()))
+    pairs = [(await asyncio.to_thread(bare), await filled()) for _ in range(ROUNDS)]
     ratio = statistics.median(ours / script for script, ours in pairs)
     show(
         "refill",
