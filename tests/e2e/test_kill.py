@@ -3,17 +3,14 @@
 import asyncio
 import os
 import random
-import shutil
-import tempfile
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
-import docker
 import pytest
 
 from tests.components import TINY, require
+from tests.e2e.containers import containers, remove_all
 from tests.serving import PERL, TINY_SERVER, Serving
 from tests.waiting import eventually
 
@@ -78,36 +75,6 @@ class Load:
         self.launched += 1
         if template == "kept":
             self.sessions.append(environment_id)
-
-
-@pytest.fixture
-def directory() -> AsyncIterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="tmpenv-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def containers(instance: str) -> set[str]:
-    """List the ids of all containers of an instance, running or not."""
-    client = docker.from_env()
-    try:
-        found = client.api.containers(all=True, filters={"label": f"tmpenv.instance={instance}"})
-        return {one["Labels"]["tmpenv.id"] for one in found}
-    finally:
-        client.close()
-
-
-def remove_all(instance: str) -> None:
-    client = docker.from_env()
-    try:
-        for one in client.containers.list(
-            all=True, filters={"label": f"tmpenv.instance={instance}"}
-        ):
-            one.remove(force=True, v=True)
-        for network in client.networks.list(filters={"label": f"tmpenv.instance={instance}"}):
-            network.remove()
-    finally:
-        client.close()
 
 
 @pytest.mark.parametrize(("backend", "points"), [("docker", 50), ("process", 15)])
