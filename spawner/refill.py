@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from spawner.backends.base import Backend
-from spawner.errors import ServiceError, StoreUnavailable
+from spawner.errors import BackendUnavailable, ServiceError, StoreUnavailable
 from spawner.lifecycle import COMING
 from spawner.model import Environment, Phase, Pool, PoolStatus, Template
 from spawner.pool import outlived, plan
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 #: The longest time between two looks, should an event be missed.
 SWEEP = timedelta(seconds=5)
 PROGRESS_S = 0.5
+COMPLETE_PAUSE_S = 0.05
 
 
 class Refill:
@@ -64,6 +65,7 @@ class Refill:
         """Work until cancelled."""
         self._starting = 0
         self._preparing.clear()
+        await self._until_complete()
         loop = asyncio.get_running_loop()
         next_sweep = loop.time()
         async with asyncio.TaskGroup() as group:
@@ -80,6 +82,16 @@ class Refill:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(again.total_seconds()):
                         await self._wake.wait()
+
+    async def _until_complete(self) -> None:
+        """Wait until all that runs has a record, so that no pool outgrows its size."""
+        while not await self._store.is_complete():
+            try:
+                await self._backend.ping()
+            except BackendUnavailable as error:
+                for name in self._pools:
+                    await self._store.trouble(name, str(error))
+            await asyncio.sleep(COMPLETE_PAUSE_S)
 
     async def _sweep(self, fence: int) -> None:
         """End spares that have outlived their use, and launches that nobody asks for."""
