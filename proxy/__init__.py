@@ -1,1 +1,13 @@
-"""The data path: knows routes and addresses, never containers."""
+"""The data path: one public listener that moves bytes to environments.
+
+Read in this order. Pure modules decide: :mod:`proxy.target` (whose path is
+this), :mod:`proxy.request_head` and :mod:`proxy.response_head` (strict heads,
+rewritten as bytes), :mod:`proxy.framing` (where a body ends),
+:mod:`proxy.frames` (where a WebSocket frame ends), :mod:`proxy.cors`,
+:mod:`proxy.errors`, :mod:`proxy.routes`, :mod:`proxy.activity`.
+
+The edge does I/O: :mod:`proxy.listener` accepts, :mod:`proxy.client` is one
+visitor's connection, :mod:`proxy.exchange` one request with its response,
+:mod:`proxy.upstream` the pooled connections to one target, and
+:mod:`proxy.tunnel` what is left of both after an upgrade.
+"""

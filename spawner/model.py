@@ -6,7 +6,7 @@ Pure values, frozen. Who changes an environment's phase is
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -139,8 +139,12 @@ class Environment:
     fence: int
     address: Address | None = None
     assigned_at: datetime | None = None
+    #: When each clock last ticked (contract proxy §7): http, ws_in, ws_out, control.
+    activity: dict[str, datetime] = field(default_factory=dict)
     #: Why it failed or ends; empty while it lives.
     reason: str = ""
+    #: What an operator should know besides ("could not be stopped: …").
+    detail: str = ""
 
     @property
     def base_path(self) -> str:
@@ -157,6 +161,8 @@ class Ticket:
     #: Its place among those who wait for this template, from 1; 0 once it has an environment.
     place: int
     environment: Environment | None
+    #: Whether this very step handed it out; nobody has heard of it yet.
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

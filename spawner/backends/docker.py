@@ -68,6 +68,14 @@ class DockerBackend(Backend):
     async def ping(self) -> None:
         await self._queries.run(_ping)
 
+    async def has_image(self, image: str) -> bool:
+        """Say whether the image is on the daemon's machine already.
+
+        Raises:
+            BackendUnavailable: Could not ask.
+        """
+        return await self._images.is_here(image)
+
     async def prepare(self, template: Template, progress: Progress) -> None:
         if template.image:  # without one there is nothing to prepare; start() says so
             await self._images.ensure(template.image, progress)

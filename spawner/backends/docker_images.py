@@ -37,7 +37,7 @@ class Images:
         Raises:
             ImageUnavailable: It is not, and could not be pulled.
         """
-        if await self._look(image):
+        if await self.is_here(image):
             return
         listeners = self._told[image]
         listeners.append(progress)
@@ -52,7 +52,7 @@ class Images:
         Raises:
             ImageUnavailable: It is not here.
         """
-        if image not in self._users and not await self._look(image):
+        if image not in self._users and not await self.is_here(image):
             raise ImageUnavailable(image, "it was removed")
         return self._users[image]
 
@@ -64,7 +64,8 @@ class Images:
         """Stop waiting for pulls; the daemon gives them up by itself."""
         await self._pulling.close()
 
-    async def _look(self, image: str) -> bool:
+    async def is_here(self, image: str) -> bool:
+        """Say whether the image is here; if so, its user is known from then on."""
         user = await self._queries.run(_user, image)
         if user is None:
             self.forget(image)
@@ -83,7 +84,7 @@ class Images:
             loop.call_soon_threadsafe(tell, line)
 
         await self._pulls.run(_pull, image, tell_from_thread)
-        if not await self._look(image):
+        if not await self.is_here(image):
             raise ImageUnavailable(image, "Docker pulled it and does not have it")
 
 

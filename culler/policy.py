@@ -1,0 +1,107 @@
+"""Decide which environments have outlived their use.
+
+Pure: it takes an environment, a policy and one instant, and returns a
+verdict, so that a rule is tested without a clock, a store or a container.
+:mod:`culler.loop` supplies those, asks kernels, and does the rest.
+
+The first rule that applies gives the reason:
+
+- ``age``: so long after its hand-out, however busy;
+- ``idle``: no clock that counts has ticked for so long.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spawner.model import Environment, Template
+from spawner.units import Duration
+
+Clock = Literal["http", "ws_in", "ws_out", "control"]
+
+
+class CullingSettings(BaseModel):
+    """What holds for templates that say nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    idle_timeout: Duration | None = Field(timedelta(hours=1), description="Unused for so long")
+    max_age: Duration | None = Field(timedelta(hours=8), description="So long after hand-out")
+    interval: Duration = Field(timedelta(seconds=10), description="Between two looks")
+    activity_counts: tuple[Clock, ...] = Field(
+        ("http", "ws_in"), description="The clocks that count as use"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When environments of one template are ended. None means never."""
+
+    idle_timeout: timedelta | None
+    max_age: timedelta | None
+    cull_busy: bool
+    counts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why to end an environment."""
+
+    reason: Literal["idle", "age"]
+    #: The newest use that the verdict knows of: a later one sets it aside.
+    unused_since: datetime | None
+    #: Whether its kernels have a say.
+    ask_kernels: bool
+
+
+def policy_of(template: Template | None, defaults: CullingSettings) -> Policy:
+    """Combine a template's own rules with the defaults."""
+    idle_timeout, max_age, cull_busy = defaults.idle_timeout, defaults.max_age, False
+    if template is not None:
+        idle_timeout = template.idle_timeout or idle_timeout
+        max_age = template.max_age or max_age
+        cull_busy = template.cull_busy
+    return Policy(idle_timeout, max_age, cull_busy, defaults.activity_counts)
+
+
+def last_use(environment: Environment, counts: Sequence[str]) -> datetime:
+    """Say when it was last used; a fresh hand-out counts as a use."""
+    assert environment.assigned_at is not None
+    ticks = [environment.activity[name] for name in counts if name in environment.activity]
+    return max([environment.assigned_at, *ticks])
+
+
+def judge(environment: Environment, policy: Policy, now: datetime) -> Verdict | None:
+    """Give the reason to end an environment that was handed out, or None."""
+    assert environment.assigned_at is not None
+    if policy.max_age is not None and now - environment.assigned_at >= policy.max_age:
+        return Verdict("age", None, ask_kernels=False)
+    used = last_use(environment, policy.counts)
+    if policy.idle_timeout is not None and now - used >= policy.idle_timeout:
+        return Verdict("idle", used, ask_kernels=not policy.cull_busy)
+    return None
+
+
+def are_kernels_done(
+    kernels: Sequence[Mapping[str, object]], idle_timeout: timedelta, now: datetime
+) -> bool:
+    """Say whether no kernel works, nor has worked within the idle time.
+
+    ``kernels`` is what Jupyter's ``GET /api/kernels`` answers. One whose
+    times cannot be read is judged by its state alone.
+    """
+    return not any(
+        kernel.get("execution_state") == "busy" or _worked_within(kernel, idle_timeout, now)
+        for kernel in kernels
+    )
+
+
+def _worked_within(kernel: Mapping[str, object], idle_timeout: timedelta, now: datetime) -> bool:
+    try:
+        last = datetime.fromisoformat(str(kernel.get("last_activity")))
+    except ValueError:
+        return False
+    return last.tzinfo is not None and now - last < idle_timeout

@@ -1,0 +1,361 @@
+"""Serve one visitor's connection: read heads, start exchanges, give the edge's answers.
+
+The mutable state is what is being waited for, and at most one thing is: the rest
+of a head (``_buffer``), a route (``_waiting``), a response (``exchange``), or the
+end of a body that nobody wants (``body`` alone). What arrives early is held, a
+bounded amount of it.
+"""
+
+import asyncio
+import math
+import socket
+import struct
+from typing import TYPE_CHECKING, cast
+
+from proxy.errors import BadBody, EdgeError, Refusal, bad_request
+from proxy.exchange import Exchange
+from proxy.framing import CHUNKED, Body, body_of
+from proxy.request import Request, read_request_line, take_unusual_head
+from proxy.request_head import Headers
+from proxy.routes import Route
+from proxy.target import read_target
+from proxy.upstream import Target
+
+if TYPE_CHECKING:
+    from proxy.edge import Edge
+
+_RESET = struct.pack("ii", 1, 0)
+_MAX_DISCARDED_BYTES = 64 * 1024  # of a refused request's body; beyond, closing is cheaper
+
+
+class Client(asyncio.Protocol):
+    """One visitor's connection."""
+
+    __slots__ = (
+        "_block",
+        "_buffer",
+        "_headers",
+        "_is_closing",
+        "_is_head_dated",
+        "_is_held_by_buffer",
+        "_is_held_by_target",
+        "_is_taking",
+        "_peer",
+        "_waiting",
+        "body",
+        "deadline",
+        "edge",
+        "exchange",
+        "is_write_paused",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, edge: "Edge") -> None:
+        self.edge = edge
+        self.exchange: Exchange | None = None
+        self.body: Body | None = None  # of the request, until it has come in whole
+        self.deadline = math.inf
+        self.is_write_paused = False
+        self._buffer = b""
+        self._waiting: Request | None = None
+        self._block = b""  # the last header block, and what was read from it
+        self._headers: Headers | None = None
+        self._is_head_dated = True
+        self._is_held_by_buffer = False
+        self._is_held_by_target = False
+        self._is_closing = False
+        self._is_taking = False
+
+    # ---- what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a head."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
+        name = self.transport.get_extra_info("peername")
+        self._peer = self.edge.peer(name[0] if name else "")
+        self.deadline = self.edge.clock() + self.edge.settings.header_timeout_s
+        self.edge.clients.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the visitor."""
+        if self._is_closing:
+            return
+        if self._buffer:
+            data, self._buffer = self._buffer + data, b""
+        self._take(data)
+
+    def eof_received(self) -> None:
+        """Take the visitor's leave: whoever half-closes is not waited for either."""
+        self._give_up()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Take the end of the connection."""
+        self._give_up()
+        self.edge.clients.discard(self)
+        self.edge.check_quiet()
+
+    def pause_writing(self) -> None:
+        """Hold the target: the visitor does not read as fast."""
+        self.is_write_paused = True
+        if self.exchange is not None:
+            self.exchange.hold_response(is_held=True)
+
+    def resume_writing(self) -> None:
+        """Let the target send again, and take the next request."""
+        self.is_write_paused = False
+        if self.exchange is not None:
+            self.exchange.hold_response(is_held=False)
+        self.resume()
+
+    # ---- reading
+
+    def _take(self, data: bytes) -> None:
+        self._is_taking = True
+        try:
+            while data and not self._is_closing:
+                if self._waiting is not None:
+                    data = self._hold(data)
+                elif self.body is not None:
+                    data = self._take_body(data)
+                elif self.exchange is not None or self.is_write_paused:
+                    data = self._hold(data)
+                else:
+                    data = self._take_head(data)
+        except Refusal as refusal:
+            self.refuse(refusal.error, None)
+        finally:
+            self._is_taking = False
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Begin the request whose head is whole; return what follows it."""
+        end = data.find(b"\r\n\r\n")
+        settings = self.edge.settings
+        if end < 0 or end > settings.max_head_bytes:
+            data = take_unusual_head(data, settings)
+            if not self._is_head_dated:
+                self._is_head_dated = True
+                self.deadline = self.edge.clock() + settings.header_timeout_s
+            self._buffer = data
+            return b""
+        if data.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before a head
+            return data[2:]
+        method, target, minor, start = read_request_line(data, end, settings.max_url_bytes)
+        headers = self._headers
+        block = data[start:end]
+        if headers is None or block != self._block:
+            headers = self.edge.reader.read(block, self._peer)
+            self._block, self._headers = block, headers
+        self._is_head_dated = False
+        self._begin(Request(method, target, minor, headers))
+        return data[end + 4 :]
+
+    def _take_body(self, data: bytes) -> bytes:
+        body, exchange = self.body, self.exchange
+        assert body is not None
+        try:
+            piece = body.feed(data)
+        except BadBody as error:
+            if exchange is not None:
+                exchange.spoil(EdgeError(400, "bad_request", str(error)))
+            else:
+                self.close()
+            return b""
+        if body.done:
+            self.body = None
+        if exchange is not None:
+            self._date()
+            if piece:
+                exchange.upload(piece)
+        return body.rest
+
+    def _hold(self, data: bytes) -> bytes:
+        self._buffer = data
+        if len(data) > self.edge.settings.max_pipelined_bytes:
+            self._is_held_by_buffer = True
+            self._steer_reading()
+        return b""
+
+    # ---- a request's beginning
+
+    def _begin(self, request: Request) -> None:
+        headers = request.headers
+        if request.minor == 0 and headers.length == CHUNKED:
+            raise bad_request("HTTP/1.0 knows no chunks.")
+        if request.minor == 1 and not headers.has_host:
+            raise bad_request("Host is missing.")
+        if headers.length:
+            self.body = body_of(headers.length, framed=True)
+        try:
+            request.check_method()
+            request.destination = read_target(request.target)
+        except Refusal as refusal:
+            self.refuse(refusal.error, request)
+            return
+        if request.is_preflight:
+            self._answer_preflight(request)
+            return
+        found = self.edge.find(request.destination.environment_id)
+        if found is None:
+            self._waiting = request
+            self.deadline = math.inf
+            self.edge.lookups.ask(request.destination.environment_id.decode(), self._route_found)
+        else:
+            self._go_on(request, found)
+
+    def _route_found(self, route: Route | None) -> None:
+        request, self._waiting = self._waiting, None
+        if request is None or self._is_closing:
+            return
+        self._go_on(request, self.edge.judge(route))
+        self.resume()
+
+    def _go_on(self, request: Request, found: Target | EdgeError) -> None:
+        if isinstance(found, EdgeError):
+            self.refuse(found, request)
+            return
+        self.exchange = exchange = Exchange(self, found, request)
+        exchange.start(self.edge.clock())
+        self._date()
+
+    def _answer_preflight(self, request: Request) -> None:
+        headers = request.headers
+        assert headers.origin is not None
+        keep = request.keeps_alive and self.may_keep()
+        close = b"" if keep else b"\r\nConnection: close"
+        answer = self.edge.cors.preflight(headers.origin, headers.requested_headers, close)
+        self.transport.write(answer)
+        self.answered(keep=keep)
+
+    # ---- a request's end
+
+    def may_keep(self) -> bool:
+        """Whether this connection may carry another request after this one."""
+        return self.body is None and not self.edge.is_draining
+
+    def answered(self, *, keep: bool) -> None:
+        """Take the end of a response that has been written in full."""
+        if not keep or self.edge.is_draining:
+            self.close()
+            return
+        self.deadline = self.edge.clock() + self.edge.settings.idle_timeout_s
+        if self._buffer:
+            self.resume()
+
+    def refuse(self, error: EdgeError, request: Request | None, *, keep: bool = True) -> None:
+        """Answer with ``error``; without a ``request`` the framing is lost, so close."""
+        if self._is_closing:
+            return
+        keep = (
+            keep
+            and request is not None
+            and request.keeps_alive
+            and not self.edge.is_draining
+            and (self.body is None or self._may_discard(request.headers))
+        )
+        self.transport.write(self.edge.answer(error, request, keep=keep))
+        self.answered(keep=keep)
+
+    def resume(self) -> None:
+        """Take what was held, unless that is being done already."""
+        if self._is_taking or self._is_closing or self.is_write_paused:
+            return
+        data, self._buffer = self._buffer, b""
+        if self._is_held_by_buffer:
+            self._is_held_by_buffer = False
+            self._steer_reading()
+        if data:
+            self._take(data)
+
+    def leave(self) -> bytes:
+        """Leave the transport to a tunnel; return what was read ahead."""
+        self._is_closing = True
+        self.edge.clients.discard(self)
+        data, self._buffer = self._buffer, b""
+        return data
+
+    def close(self) -> None:
+        """Close when everything is written, giving the visitor time to read it."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._buffer = b""
+        self.deadline = self.edge.clock() + self.edge.settings.linger_timeout_s
+        if self.transport.is_closing():
+            return
+        # Closing a socket with unread input resets it, and the answer may be lost
+        # (RFC 9112 §9.6). So only our side is closed, and the rest is read and dropped.
+        self._is_held_by_buffer = self._is_held_by_target = False
+        self._steer_reading()
+        self.transport.write_eof()
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is open or begun."""
+        is_open = self.exchange is not None or self._waiting is not None
+        if not is_open and self.body is None and not self._buffer:
+            self.close()
+
+    def break_off(self) -> None:
+        """Reset the connection, so that a broken message cannot pass for a whole one."""
+        self._is_closing = True
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and not self.transport.is_closing():
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
+    def expire(self, now: float) -> None:
+        """Act on the deadline, which has passed."""
+        self.deadline = math.inf
+        settings = self.edge.settings
+        if self._is_closing:
+            if self.transport.get_write_buffer_size():
+                self.deadline = now + settings.linger_timeout_s
+            else:
+                self.transport.abort()
+        elif self.exchange is not None:
+            if self.body is not None:
+                self.exchange.spoil(EdgeError(408, "body_timeout", "The body stalled."))
+            else:
+                self.exchange.time_out()
+        elif self._buffer:
+            error = EdgeError(408, "head_timeout", "The request head took too long.")
+            self.refuse(error, None)
+        else:
+            self.close()
+
+    def hold_reading(self, *, is_held: bool) -> None:
+        """Hold the visitor's body while the target takes no more, or let it go on."""
+        self._is_held_by_target = is_held
+        self._steer_reading()
+        self._date()
+
+    def _steer_reading(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._is_held_by_buffer or self._is_held_by_target:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _date(self) -> None:
+        """Set the deadline of an open exchange."""
+        settings = self.edge.settings
+        if self._is_held_by_target:
+            self.deadline = math.inf
+        elif self.body is not None:
+            self.deadline = self.edge.clock() + settings.body_timeout_s
+        elif settings.response_timeout_s is not None:
+            self.deadline = self.edge.clock() + settings.response_timeout_s
+        else:
+            self.deadline = math.inf
+
+    def _may_discard(self, headers: Headers) -> bool:
+        return 0 < headers.length <= _MAX_DISCARDED_BYTES and not headers.expects_continue
+
+    def _give_up(self) -> None:
+        self._is_closing = True
+        self._waiting = None
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.abort()

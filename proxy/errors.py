@@ -1,0 +1,73 @@
+"""Say what went wrong at the edge, and to whom.
+
+- :class:`Refusal`: the client's message is refused; carries the answer.
+- :class:`BadBody`: a body broke its framing; whoever sent it is cut off.
+- :class:`BadResponse`: a target's head is not one that may be relayed.
+- :class:`EdgeError`: the answer itself, rendered as JSON here and as a page by
+  whoever runs the proxy.
+"""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeError:
+    """An answer that the edge gives by itself."""
+
+    status: int
+    code: str
+    message: str
+    environment_id: str = ""
+    template: str = ""
+    reason: str = ""
+    retry_after_s: int | None = None
+
+
+class Refusal(Exception):
+    """The request is refused, and never forwarded."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.error = EdgeError(status, code, message)
+
+
+class BadBody(Exception):
+    """The bytes of a body are not framed as its head announced."""
+
+
+class BadResponse(Exception):
+    """A target answered with a head that may not be relayed."""
+
+
+def bad_request(message: str) -> Refusal:
+    """Return the refusal of a malformed request."""
+    return Refusal(HTTPStatus.BAD_REQUEST, "bad_request", message)
+
+
+def render_json(error: EdgeError) -> bytes:
+    """Return the body that scripts and Jupyter's own clients read."""
+    body = {
+        "message": error.message,
+        "reason": error.reason or error.code,
+        "status": error.status,
+        "type": error.code,
+        "error": error.message,
+    }
+    return json.dumps(body).encode()
+
+
+def render_head(error: EdgeError, body: bytes, *, is_page: bool, extra: bytes) -> bytes:
+    """Return the head of the answer; ``extra`` holds whole header lines, each after CRLF."""
+    phrase = HTTPStatus(error.status).phrase.encode()
+    kind = b"text/html; charset=utf-8" if is_page else b"application/json"
+    lines = [
+        b"HTTP/1.1 %d %b" % (error.status, phrase),
+        b"Content-Type: " + kind,
+        b"Content-Length: %d" % len(body),
+        b"Cache-Control: no-store",
+    ]
+    if error.retry_after_s is not None:
+        lines.append(b"Retry-After: %d" % error.retry_after_s)
+    return b"\r\n".join(lines) + extra + b"\r\n\r\n"

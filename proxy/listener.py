@@ -1,0 +1,128 @@
+"""Listen, and end well: the proxy as its owner sees it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from proxy.activity import ActivityLog
+from proxy.client import Client
+from proxy.edge import Counts, Edge
+from proxy.errors import EdgeError
+from proxy.routes import Resolver, RouteTable
+from proxy.settings import ProxySettings
+from proxy.tunnel import SERVICE_RESTART
+
+_BACKLOG = 4096
+
+
+class Proxy:
+    """The public listener: environments by their path, the application for the rest."""
+
+    def __init__(
+        self,
+        *,
+        routes: RouteTable,
+        resolver: Resolver,
+        application: str,
+        settings: ProxySettings,
+        activity: ActivityLog,
+        page: Callable[[EdgeError], bytes],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._edge = Edge(
+            routes=routes,
+            resolver=resolver,
+            application=application,
+            settings=settings,
+            activity=activity,
+            page=page,
+            clock=clock,
+        )
+        self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen on ``host`` and ``port``; 0 is any free one.
+
+        Raises:
+            OSError: The address cannot be listened on.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Client(self._edge), host, port, backlog=_BACKLOG
+        )
+        self._sweep()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        assert self._server is not None, "not started"
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def counts(self) -> Counts:
+        """What is open at this moment."""
+        return self._edge.counts
+
+    async def drain(self) -> None:
+        """Stop accepting, finish what is open, then close everything.
+
+        Open requests and WebSockets get ``drain_timeout_s`` to end by themselves;
+        then WebSockets are closed with 1012 and requests are cut.
+        """
+        edge = self._edge
+        edge.is_draining = True
+        self._stop_listening()
+        for client in list(edge.clients):
+            client.close_if_idle()
+        if not await self._becomes_quiet(self._settings.drain_timeout_s):
+            for tunnel in list(edge.tunnels):
+                tunnel.end(SERVICE_RESTART)
+            for client in list(edge.clients):
+                client.break_off()
+            await self._becomes_quiet(2 * self._settings.linger_timeout_s)
+        await self.abort()
+
+    async def abort(self) -> None:
+        """Close everything at once."""
+        edge = self._edge
+        edge.is_draining = True
+        self._stop_listening()
+        for tunnel in list(edge.tunnels):
+            tunnel.abort()
+        for client in list(edge.clients):
+            client.transport.abort()
+        await self._becomes_quiet(self._settings.linger_timeout_s)
+        await edge.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+
+    async def _becomes_quiet(self, timeout_s: float) -> bool:
+        edge = self._edge
+        edge.quiet.clear()
+        edge.check_quiet()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await edge.quiet.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    def _sweep(self) -> None:
+        self._edge.sweep()
+        loop = asyncio.get_running_loop()
+        self._sweeping = loop.call_later(self._edge.sweep_interval_s(), self._sweep)
+
+    def __repr__(self) -> str:
+        counts = self.counts
+        return (
+            f"<Proxy connections={counts.connections} requests={counts.requests}"
+            f" websockets={counts.websockets} idle_upstreams={counts.idle_upstreams}>"
+        )

@@ -1,0 +1,93 @@
+"""Hold a request whose head has been read, and read what comes before its headers."""
+
+import re
+from dataclasses import dataclass, field
+
+from proxy.errors import Refusal, bad_request
+from proxy.grammar import TOKEN
+from proxy.request_head import Headers
+from proxy.settings import ProxySettings
+from proxy.target import Destination
+
+_LINE = re.compile(rb"(" + TOKEN + rb"++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])(?=\r\n)")
+# What a head that is not whole yet may look like: a method, then anything
+# without a line feed or a carriage return of its own.
+_BEGINNING = re.compile(rb"\r?\Z|" + TOKEN + rb"++(?: (?:[^\r\n]|\r\n|\r\Z)*+)?+\Z")
+_REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE", b"TRACK"))
+_NOWHERE = Destination(b"", b"", b"")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request whose head has been read."""
+
+    method: bytes
+    target: bytes  # as it came
+    minor: int  # of HTTP/1.x
+    headers: Headers
+    destination: Destination = field(default=_NOWHERE)
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the client wants its connection kept."""
+        headers = self.headers
+        return not headers.closes and (self.minor == 1 or headers.keeps_alive)
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether a tunnel is asked for."""
+        headers = self.headers
+        return (
+            headers.wants_websocket
+            and self.method == b"GET"
+            and self.minor == 1
+            and headers.length == 0
+        )
+
+    @property
+    def is_preflight(self) -> bool:
+        """Whether a browser asks what a page of another origin may do."""
+        return self.headers.is_preflight and self.method == b"OPTIONS"
+
+    def check_method(self) -> None:
+        """Raise Refusal for a method that is for proxies alone, or echoes secrets."""
+        if self.method in _REFUSED_METHODS:
+            raise Refusal(405, "method_not_allowed", "The method is not allowed here.")
+
+
+def read_request_line(data: bytes, end: int, max_url_bytes: int) -> tuple[bytes, bytes, int, int]:
+    """Return method, target, minor version, and where the header block starts.
+
+    Raises:
+        Refusal: The line is malformed, or the target too long.
+    """
+    line = _LINE.match(data, 0, end + 2)
+    if line is None:
+        raise bad_request("The request line is malformed.")
+    method, target, minor = line.groups()
+    if len(target) > max_url_bytes:
+        raise _too_long()
+    return method, target, 1 if minor == b"1" else 0, line.end()
+
+
+def take_unusual_head(data: bytes, settings: ProxySettings) -> bytes:
+    """Return what to keep of a head that is not whole.
+
+    Raises:
+        Refusal: It can not become one, or is too long already.
+    """
+    while data.startswith(b"\r\n"):
+        data = data[2:]
+    line_end = data.find(b"\r\n")
+    line_bytes = len(data) if line_end < 0 else line_end
+    if line_bytes > settings.max_url_bytes + settings.max_head_bytes // 64:
+        raise _too_long()
+    if len(data) > settings.max_head_bytes:
+        raise Refusal(431, "head_too_long", "The request head is too long.")
+    if not _BEGINNING.match(data):
+        raise bad_request("The request head is malformed.")
+    return data
+
+
+def _too_long() -> Refusal:
+    return Refusal(414, "url_too_long", "The request target is too long.")

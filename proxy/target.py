@@ -1,0 +1,71 @@
+"""Decide whose a request target is, from its raw bytes.
+
+Nothing is decoded, so that the path that was matched is, byte for byte, the
+path that is forwarded. What could mean something else to whoever decodes it
+later (dot segments, broken escapes, NUL) is refused here.
+"""
+
+import re
+from typing import NamedTuple
+
+from proxy.errors import Refusal, bad_request
+
+_ID = rb"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}+"
+_ENVIRONMENT = re.compile(rb"/user/(" + _ID + rb")((?:/[^?]*+)?+)(?:\?.*)?+\Z", re.DOTALL)
+_ID_ALONE = re.compile(_ID + rb"\Z")
+_ABSOLUTE = re.compile(rb"https?://([^/?]+)", re.IGNORECASE)
+_SLASHES = re.compile(rb"//+")
+
+# An encoded slash counts as a boundary too: somebody behind us may decode it.
+_DOT_SEGMENT = re.compile(rb"(?:/|%2f)(?:\.|%2e){1,2}(?=/|%2f|\Z)", re.IGNORECASE)
+_BAD_ESCAPE = re.compile(rb"%(?:00|(?![0-9A-Fa-f]{2}))")
+
+
+class Destination(NamedTuple):
+    """Where a request goes, and the target that is sent there."""
+
+    target: bytes  # origin-form, as it is forwarded
+    environment_id: bytes  # empty: the application
+    rest: bytes  # the path after /user/<id>; the whole path for the application
+
+
+def read_target(target: bytes) -> Destination:
+    """Return the destination of ``target``.
+
+    Raises:
+        Refusal: 400 for what no one may interpret, 404 for an id that cannot be.
+    """
+    match = _ENVIRONMENT.match(target)
+    if match is None:
+        return _read_unusual(target)
+    environment_id, rest = match.groups()
+    if b"%" in rest or b"/." in rest:
+        _check_path(rest)
+    return Destination(target, environment_id, rest)
+
+
+def _read_unusual(target: bytes) -> Destination:
+    if absolute := _ABSOLUTE.match(target):
+        target = target[absolute.end() :]
+        if not target.startswith(b"/"):
+            target = b"/" + target
+    if not target.startswith(b"/"):
+        raise bad_request("The request target is not a path.")
+    path, mark, query = target.partition(b"?")
+    if path.startswith(b"//"):
+        path = _SLASHES.sub(b"/", path)
+    _check_path(path)
+    target = path + mark + query
+    if not path.startswith(b"/user/") or path == b"/user/":
+        return Destination(target, b"", path)
+    environment_id, slash, rest = path[len(b"/user/") :].partition(b"/")
+    if not _ID_ALONE.match(environment_id):
+        raise Refusal(404, "not_found", "There can be no environment of that name.")
+    return Destination(target, environment_id, slash + rest)
+
+
+def _check_path(path: bytes) -> None:
+    if _DOT_SEGMENT.search(path):
+        raise bad_request("The path has a dot segment.")
+    if _BAD_ESCAPE.search(path):
+        raise bad_request("The path has a malformed escape.")

@@ -1,0 +1,204 @@
+"""Give environments to visitors.
+
+The one rule: a launch is a ticket, and whoever holds one must be heard of. A
+spare is handed out in one step; otherwise the ticket waits in the store's
+queue, and the next environment that gets ready is given to it, whichever
+process its visitor waits at. A ticket that nobody asks for is given up.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+
+from spawner.errors import (
+    LaunchLapsed,
+    LaunchTimedOut,
+    PoolFailing,
+    PoolFull,
+    StoreUnavailable,
+    UnknownEnvironment,
+    UnknownTemplate,
+)
+from spawner.identity import new_id
+from spawner.model import Environment, Phase, Pool, Ticket
+from spawner.readiness import connects
+from spawner.store.records import Event
+from spawner.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: The longest time between two looks at a ticket, should an event be missed.
+RENEW = timedelta(seconds=2)
+#: So many starts may fail in a row before those who wait are told.
+PATIENCE = 2
+FULL_RETRY_S = (5.0, 15.0)
+
+
+class Launches:
+    """Hands out environments and follows the tickets that wait for one.
+
+    Its state is the tickets that wait here, each with its bell.
+    """
+
+    def __init__(self, store: Store, pools: Mapping[str, Pool]) -> None:
+        self._store = store
+        self._pools = pools
+        self._bells: dict[str, set[asyncio.Event]] = {}
+
+    def hear(self, event: Event) -> None:
+        """Wake whoever got an environment; after a gap, wake all."""
+        wakened = (event.ticket,) if event.template else tuple(self._bells)
+        for ticket in wakened:
+            for bell in self._bells.get(ticket, ()):
+                bell.set()
+
+    async def request(self, template: str, *, ticket: str = "") -> Ticket:
+        """Hand out a spare, or give a place in the queue; never wait.
+
+        With ``ticket`` (from an Idempotency-Key), the same ticket gives the
+        same environment, as long as that one runs.
+
+        Raises:
+            UnknownTemplate, PoolFull, PoolFailing, KeyReused, StoreUnavailable
+            UnknownEnvironment: The environment of this ticket has ended.
+        """
+        if template not in self._pools:
+            raise UnknownTemplate(template)
+        for _ in range(self._pools[template].size + 1):
+            held = await self._acquire(template, ticket)
+            environment = held.environment
+            if environment is None:
+                await self._refuse_if_failing(template, held)
+                return held
+            if environment.phase is not Phase.ASSIGNED or environment.address is None:
+                raise UnknownEnvironment(environment.id, environment.reason)
+            # Only a spare is judged by whether it answers; a session is not.
+            if not held.is_new or await connects(environment.address):
+                return held
+            await self._discard(environment, ticket)
+        raise PoolFull(template, _full_retry())
+
+    async def _acquire(self, template: str, ticket: str) -> Ticket:
+        size = self._pools[template].size
+        held = await self._store.acquire(
+            template, ticket or new_id(), size=size, remember=bool(ticket)
+        )
+        if held is None:
+            raise PoolFull(template, _full_retry())
+        return held
+
+    async def _discard(self, environment: Environment, ticket: str) -> None:
+        """Take back a spare that died before anybody noticed; its visitor never heard of it."""
+        reason = "did not answer when it was handed out"
+        log.warning(
+            "Spare did not answer",
+            extra={"event": "environment.dead_spare", "environment": environment.id},
+        )
+        await self._store.finish(environment.id, Phase.FAILED, reason, version=environment.version)
+        if ticket:
+            await self._store.cancel(ticket, reason)
+
+    async def _refuse_if_failing(self, template: str, held: Ticket) -> None:
+        (status,) = await self._store.census([template])
+        trouble = status.trouble
+        if trouble is not None and trouble.failures >= PATIENCE:
+            await self._store.cancel(held.id, "failing")
+            raise PoolFailing(template, trouble.reason, trouble.retry_after)
+
+    async def launch(self, template: str, *, within: timedelta, ticket: str = "") -> Environment:
+        """Hand out an environment, waiting for one if need be.
+
+        When the caller goes away (cancellation) or time is up, the launch is
+        given up and nothing of it is left; but a launch with a ticket of the
+        caller's own stays for a while, since the caller may ask again.
+
+        Raises:
+            LaunchTimedOut, LaunchLapsed: and what :meth:`request` raises.
+        """
+        held = await self._request_whole(template, ticket)
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                async for current in self._follow(held):
+                    held = current
+            await self._store.collect(held.id)
+        except TimeoutError:
+            await self._give_up(held, "nobody waited any more")
+            raise LaunchTimedOut from None
+        except asyncio.CancelledError:
+            if not ticket:
+                await self._give_up(held, "its visitor went away")
+            raise
+        assert held.environment is not None
+        return held.environment
+
+    async def _request_whole(self, template: str, ticket: str) -> Ticket:
+        """Request to the end even if cancelled, so that it is known what to give up."""
+        requesting = asyncio.create_task(self.request(template, ticket=ticket))
+        try:
+            return await asyncio.shield(requesting)
+        except asyncio.CancelledError:
+            (outcome,) = await asyncio.gather(requesting, return_exceptions=True)
+            if isinstance(outcome, Ticket) and not ticket:
+                await self._give_up(outcome, "its visitor went away")
+            raise
+
+    async def follow(self, ticket: str) -> AsyncGenerator[Ticket]:
+        """Give a ticket now and whenever it changes, until it has an environment.
+
+        Following keeps it alive; one that nobody follows lapses.
+
+        Raises:
+            LaunchLapsed: It was given up, or there never was such a ticket.
+            PoolFailing, StoreUnavailable
+        """
+        held = await self._store.renew(ticket)
+        if held is None:
+            raise LaunchLapsed
+        async for current in self._follow(held):
+            yield current
+        await self._store.collect(ticket)
+
+    async def _follow(self, held: Ticket) -> AsyncGenerator[Ticket]:
+        with self._bell(held.id) as bell:
+            while True:
+                yield held
+                if held.environment is not None:
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RENEW.total_seconds()):
+                        await bell.wait()
+                bell.clear()
+                renewed = await self._store.renew(held.id)
+                if renewed is None:
+                    raise LaunchLapsed
+                held = renewed
+                if held.environment is None:
+                    await self._refuse_if_failing(held.template, held)
+
+    @contextmanager
+    def _bell(self, ticket: str) -> Iterator[asyncio.Event]:
+        bell = asyncio.Event()
+        self._bells.setdefault(ticket, set()).add(bell)
+        try:
+            yield bell
+        finally:
+            self._bells[ticket].discard(bell)
+            if not self._bells[ticket]:
+                del self._bells[ticket]
+
+    async def _give_up(self, held: Ticket, reason: str) -> None:
+        try:
+            await self._store.cancel(held.id, reason)
+            if held.environment is not None:
+                await self._store.finish(held.environment.id, Phase.DRAINING, reason)
+        except StoreUnavailable:
+            # The ticket lapses by itself.
+            log.debug("A launch will lapse", extra={"event": "launch.left"})
+
+
+def _full_retry() -> timedelta:
+    """Spread those who were turned away, so that they do not come back all at once."""
+    return timedelta(seconds=random.uniform(*FULL_RETRY_S))  # noqa: S311

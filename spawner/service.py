@@ -1,0 +1,97 @@
+"""What the core offers to whoever speaks for visitors and operators.
+
+A façade and nothing more: it binds the store, the backend and the launches
+together, so that the web package has one thing to call.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from datetime import timedelta
+
+from spawner.backends.base import Backend
+from spawner.identity import Tokens
+from spawner.launch import Launches
+from spawner.model import Environment, Phase, Pool, PoolStatus, Template, Ticket
+from spawner.store.store import Store
+
+LAUNCH_TIMEOUT = timedelta(minutes=2)
+
+
+class Service:
+    """The environments of one instance.
+
+    Whatever asks the store raises :class:`~spawner.errors.StoreUnavailable`
+    when it gives no answer.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        backend: Backend,
+        tokens: Tokens,
+        *,
+        templates: Mapping[str, Template],
+        pools: Mapping[str, Pool],
+        launches: Launches,
+    ) -> None:
+        self.backend = backend
+        self.templates = templates
+        self.pools = pools
+        self._store = store
+        self._tokens = tokens
+        self._launches = launches
+
+    def ticket(self, scope: str, key: str) -> str:
+        """Give the ticket of a caller's Idempotency-Key; ``scope`` says who the caller is."""
+        return self._tokens.ticket(scope, key)
+
+    async def launch(
+        self, template: str, *, ticket: str = "", within: timedelta = LAUNCH_TIMEOUT
+    ) -> Environment:
+        """Hand out an environment, waiting for one (:meth:`Launches.launch`)."""
+        return await self._launches.launch(template, within=within, ticket=ticket)
+
+    async def request(self, template: str, *, ticket: str = "") -> Ticket:
+        """Hand out an environment or a place in the queue (:meth:`Launches.request`)."""
+        return await self._launches.request(template, ticket=ticket)
+
+    def follow(self, ticket: str) -> AsyncGenerator[Ticket]:
+        """Follow a launch that waits (:meth:`Launches.follow`)."""
+        return self._launches.follow(ticket)
+
+    async def find(self, environment_id: str) -> Environment | None:
+        """Look an environment up, also one that ended within a day."""
+        return await self._store.find(environment_id)
+
+    async def stop(self, environment_id: str, *, reason: str = "stopped") -> bool:
+        """Begin an environment's end; False if there is none or it is ending already."""
+        return await self._store.finish(environment_id, Phase.DRAINING, reason)
+
+    async def drain(self, template: str | None = None) -> int:
+        """End the spares of one pool or of all, and say how many; new ones follow at once."""
+        spares = await self._store.environments((Phase.READY,))
+        ended = [
+            await self._store.finish(
+                spare.id, Phase.DRAINING, "pool drained", version=spare.version
+            )
+            for spare in spares
+            if template in (None, spare.template)
+        ]
+        return sum(ended)
+
+    async def pool_status(self) -> list[PoolStatus]:
+        """Count all pools at one instant, also those whose template is gone."""
+        names = {*self.pools, *await self._store.known_templates()}
+        statuses = await self._store.census(sorted(names))
+        return [one for one in statuses if one.template in self.pools or one.present]
+
+    async def environments(self) -> list[Environment]:
+        """List all environments that take a place."""
+        return await self._store.environments()
+
+    def token(self, environment_id: str) -> str:
+        """Give an environment's own token."""
+        return self._tokens.token(environment_id)
+
+    async def ping(self) -> None:
+        """Return if the store answers."""
+        await self._store.ping()

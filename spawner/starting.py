@@ -1,0 +1,182 @@
+"""Bring one environment from nothing to ready.
+
+The one rule: its record is there before it is. Whatever happens on the way,
+the record says ``failed`` with the reason, and :mod:`spawner.ending` removes
+what there is of it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import aiohttp
+
+from spawner.backends.base import Backend, Order
+from spawner.errors import BackendUnavailable, ServiceError, StartFailed, StoreUnavailable
+from spawner.identity import Tokens, new_id
+from spawner.model import Address, Auth, Environment, Phase, Pool, Template
+from spawner.readiness import wait_until_ready
+from spawner.store.connection import Fenced
+from spawner.store.store import Store
+
+log = logging.getLogger(__name__)
+
+TAIL_LINES = 20
+STORE_RETRY_S = 0.5
+
+_Answer = TypeVar("_Answer")
+
+
+async def _insist(step: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    """Take a step that may be taken twice, again and again until the store answers.
+
+    There is something running by now: giving up would leave it to nobody.
+    """
+    while True:
+        try:
+            return await step()
+        except StoreUnavailable:
+            await asyncio.sleep(STORE_RETRY_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts environments, one at each call."""
+
+    store: Store
+    backend: Backend
+    tokens: Tokens
+    session: aiohttp.ClientSession
+
+    async def start(self, template: Template, pool: Pool, fence: int) -> bool:
+        """Start one environment and see it ready; False if there was no room or it failed.
+
+        Raises:
+            Fenced: The lease was lost. What was begun is ended, unless it may
+                have been handed out already.
+        """
+        environment_id = new_id()
+        if not await self.store.create(
+            environment_id,
+            template=template.name,
+            digest=template.digest,
+            auth=template.auth,
+            size=pool.size,
+            fence=fence,
+        ):
+            return False
+        try:
+            async with asyncio.timeout(template.start_timeout.total_seconds()):
+                address = await self._run(environment_id, template)
+                await self._see_ready(environment_id, template, address, fence)
+        except (ServiceError, TimeoutError) as error:
+            await self._fail(environment_id, template, error, fence)
+            return False
+        except Fenced:
+            await self._abandon(environment_id, template)
+            raise
+        await self._announce(environment_id, template, fence)
+        return True
+
+    async def _run(self, environment_id: str, template: Template) -> Address:
+        token = "" if template.auth is Auth.NONE else self.tokens.token(environment_id)
+        return await self.backend.start(Order(id=environment_id, template=template, token=token))
+
+    async def _see_ready(
+        self, environment_id: str, template: Template, address: Address, fence: int
+    ) -> None:
+        is_wanted = await _insist(lambda: self.store.started(environment_id, address, fence=fence))
+        environment = await _insist(lambda: self.store.find(environment_id))
+        if environment is None or (not is_wanted and environment.phase is not Phase.STARTING):
+            raise StartFailed("it was ended before it was ready")
+        await self._probe(environment, template)
+
+    async def _probe(self, environment: Environment, template: Template) -> None:
+        """Return when it answers; raise StartFailed when it ends instead."""
+        probing = asyncio.create_task(
+            wait_until_ready(
+                self.session,
+                environment,
+                template.ready_path,
+                token=self.tokens.token(environment.id),
+            )
+        )
+        dying = asyncio.create_task(self._wait_for_end(environment.id))
+        try:
+            await asyncio.wait({probing, dying}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (probing, dying):
+                task.cancel()
+            await asyncio.gather(probing, dying, return_exceptions=True)
+        if probing.cancelled():
+            raise StartFailed(dying.result())
+        probing.result()
+
+    async def _wait_for_end(self, environment_id: str) -> str:
+        """Return how an environment ended, once it has; look less and less often."""
+        pause_s = 0.5
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 5.0)
+            try:
+                observed = await self.backend.inspect(environment_id)
+            except BackendUnavailable:
+                continue
+            if observed is None:
+                return "it vanished before it was ready"
+            if not observed.is_running:
+                return f"it ended before it was ready: {observed.detail or 'no reason known'}"
+
+    async def _announce(self, environment_id: str, template: Template, fence: int) -> None:
+        await _insist(lambda: self.store.ready(environment_id, fence=fence))
+        log.info(
+            "Environment ready",
+            extra={
+                "event": "environment.ready",
+                "environment": environment_id,
+                "template": template.name,
+            },
+        )
+
+    async def _fail(
+        self, environment_id: str, template: Template, error: Exception, fence: int
+    ) -> None:
+        reason = str(error)
+        if isinstance(error, TimeoutError):
+            reason = f"not ready within {template.start_timeout.total_seconds():g} s"
+        tail = await self._tail(environment_id)
+        log.warning(
+            "Environment did not start",
+            extra={
+                "event": "environment.failed",
+                "environment": environment_id,
+                "template": template.name,
+                "reason": reason,
+                "tail": tail,
+            },
+        )
+        last = tail.strip().rsplit("\n", 1)[-1][:200]
+        shown = f"{reason} ({last})" if last else reason
+        await _insist(lambda: self.store.finish(environment_id, Phase.FAILED, shown, fence=fence))
+        await _insist(lambda: self.store.trouble(template.name, shown))
+
+    async def _tail(self, environment_id: str) -> str:
+        try:
+            return await self.backend.tail(environment_id, TAIL_LINES)
+        except ServiceError:
+            return ""
+
+    async def _abandon(self, environment_id: str, template: Template) -> None:
+        try:
+            await self.backend.stop(environment_id, template.stop_grace.total_seconds())
+        except ServiceError as error:
+            log.warning(
+                "Could not end what was begun",
+                extra={
+                    "event": "environment.left",
+                    "environment": environment_id,
+                    "reason": str(error),
+                },
+            )

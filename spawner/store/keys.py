@@ -1,0 +1,78 @@
+"""Every key that tmpenv keeps in Redis, in one place.
+
+All keys of an instance share the prefix ``tmpenv:{<instance>}:``, whose hash
+tag keeps them in one slot, so that one script may change several. Behind it:
+
+=========================  ======  ========  ================================================
+key                        type    lives     holds
+=========================  ======  ========  ================================================
+``env:<id>``               hash    a day     one environment's record: identity, phase, version,
+                                   after     address, reason, and the four activity clocks (ms)
+                                   its end
+``in:<template>:<phase>``  zset    for ever  ids in that phase, by when they entered it (ms)
+``templates``              set     for ever  templates that ever had an environment
+``addresses``              hash    for ever  ``<host> <port>`` → id of the environment there
+``queue:<template>``       zset    for ever  tickets that wait, in the order they came
+``ticket:<id>``            hash    1 hour    one launch: its template and environment
+``tickets``                zset    for ever  launches not fetched yet, by when last asked for (ms)
+``sequence``               number  for ever  the last place given out in any queue
+``trouble:<template>``     hash    a day     failed starts in a row, the reason, the next try
+``progress:<template>``    string  1 minute  what is being prepared, for people
+``lease:<name>``           hash    for ever  who may run the loops, its fence, until when
+``secret``                 string  for ever  what environments' tokens are derived from
+``complete``               flag    for ever  that every environment of the backend has a record
+``events``                 channel           each change of a phase, as JSON
+=========================  ======  ========  ================================================
+
+The names are built in ``lua/prelude.lua``; what Python itself reads is here.
+"""
+
+from dataclasses import dataclass
+
+from spawner.model import Phase
+
+PROGRESS_TTL_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names of one instance's keys."""
+
+    instance: str
+
+    @property
+    def prefix(self) -> str:
+        """Give what all keys begin with."""
+        return f"tmpenv:{{{self.instance}}}:"
+
+    @property
+    def events(self) -> str:
+        """Name the channel of changes."""
+        return f"{self.prefix}events"
+
+    @property
+    def templates(self) -> str:
+        """Name the set of templates that ever had an environment."""
+        return f"{self.prefix}templates"
+
+    @property
+    def secret(self) -> str:
+        """Name the key of the secret."""
+        return f"{self.prefix}secret"
+
+    @property
+    def complete(self) -> str:
+        """Name the mark of a store that knows all environments."""
+        return f"{self.prefix}complete"
+
+    def environment(self, environment_id: str) -> str:
+        """Name one environment's record."""
+        return f"{self.prefix}env:{environment_id}"
+
+    def phase(self, template: str, phase: Phase) -> str:
+        """Name the set of a template's environments in one phase."""
+        return f"{self.prefix}in:{template}:{phase}"
+
+    def progress(self, template: str) -> str:
+        """Name the line that says what is being prepared."""
+        return f"{self.prefix}progress:{template}"

@@ -1,0 +1,96 @@
+-- Shared by every script, and put before each. KEYS[1] is the prefix of all keys of
+-- the instance; spawner/store/keys.py documents them. Time is Redis' own, in ms.
+local P = KEYS[1]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local DAY_S = 86400
+local TICKET_S = 3600
+local TICKET_LAPSE_MS = 30000
+local PHASES = {'creating', 'starting', 'ready', 'assigned', 'draining', 'failed'}
+-- spawner/lifecycle.py holds the same table; a test compares them.
+local FOLLOWERS = {
+  creating = {starting = true, draining = true, failed = true},
+  starting = {ready = true, assigned = true, draining = true, failed = true},
+  ready = {assigned = true, draining = true, failed = true},
+  assigned = {draining = true, failed = true},
+  draining = {stopped = true},
+  failed = {},
+  stopped = {},
+}
+
+local function record_key(id) return P .. 'env:' .. id end
+local function phase_key(template, phase) return P .. 'in:' .. template .. ':' .. phase end
+local function queue_key(template) return P .. 'queue:' .. template end
+local function ticket_key(ticket) return P .. 'ticket:' .. ticket end
+local function trouble_key(template) return P .. 'trouble:' .. template end
+local function field(id, name) return redis.call('HGET', record_key(id), name) end
+local function count(template, phase) return redis.call('ZCARD', phase_key(template, phase)) end
+
+local function present(template)
+  local sum = 0
+  for _, phase in ipairs(PHASES) do sum = sum + count(template, phase) end
+  return sum
+end
+
+-- Everything that a router or a waiting launch has to know of a change.
+local function publish(id, ticket)
+  local f = redis.call('HMGET', record_key(id),
+    'phase', 'version', 'template', 'host', 'port', 'auth', 'reason')
+  redis.call('PUBLISH', P .. 'events', cjson.encode({
+    id = id, phase = f[1], version = tonumber(f[2]), template = f[3], host = f[4] or '',
+    port = tonumber(f[5] or 0), auth = f[6], reason = f[7] or '', ticket = ticket or ''}))
+end
+
+-- The one place that changes a phase. Returns false if the table forbids it.
+local function move(id, to, ticket)
+  local f = redis.call('HMGET', record_key(id), 'phase', 'template')
+  local from, template = f[1], f[2]
+  if not from or not FOLLOWERS[from][to] then return false end
+  redis.call('ZREM', phase_key(template, from), id)
+  redis.call('HINCRBY', record_key(id), 'version', 1)
+  redis.call('HSET', record_key(id), 'phase', to, 'phase_at', now)
+  if to ~= 'stopped' then redis.call('ZADD', phase_key(template, to), now, id) end
+  if to == 'assigned' then
+    -- Idle is measured from hand-out, however long it was a spare.
+    redis.call('HSET', record_key(id), 'assigned_at', now,
+      'http', now, 'ws_in', now, 'ws_out', now, 'control', now)
+  end
+  publish(id, ticket)
+  return true
+end
+
+local function finish(id, to, reason)
+  redis.call('HSET', record_key(id), 'reason', reason)
+  return move(id, to)
+end
+
+-- A loop that was overtaken while it slept must not write any more.
+local function is_fenced(fence)
+  return fence ~= '' and redis.call('HGET', P .. 'lease:keeper', 'fence') ~= fence
+end
+
+local function place(template, ticket)
+  local rank = redis.call('ZRANK', queue_key(template), ticket)
+  return rank and rank + 1 or 0
+end
+
+local function assign(id, ticket)
+  redis.call('HSET', ticket_key(ticket), 'environment', id)
+  move(id, 'assigned', ticket)
+end
+
+-- Give up a launch: its place, and the environment that nobody fetched.
+local function cancel(ticket, reason)
+  local f = redis.call('HMGET', ticket_key(ticket), 'template', 'environment')
+  redis.call('ZREM', P .. 'tickets', ticket)
+  if not f[1] then return end
+  redis.call('ZREM', queue_key(f[1]), ticket)
+  redis.call('DEL', ticket_key(ticket))
+  if f[2] and f[2] ~= '' then finish(f[2], 'draining', reason) end
+end
+
+-- Wake whoever plans pools or shows places in the queue.
+local function stir(template)
+  redis.call('PUBLISH', P .. 'events', cjson.encode({id = '', template = template}))
+end

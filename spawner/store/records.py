@@ -1,0 +1,113 @@
+"""Turn what Redis holds into values and back.
+
+Pure. Times are stored as milliseconds of Redis' clock.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from spawner.model import Address, Auth, Environment, Phase, PoolStatus, Trouble
+
+CLOCKS = ("http", "ws_in", "ws_out", "control")
+#: In the order in which ``census.lua`` counts.
+COUNTED = (
+    Phase.CREATING,
+    Phase.STARTING,
+    Phase.READY,
+    Phase.ASSIGNED,
+    Phase.DRAINING,
+    Phase.FAILED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change, as everybody hears of it.
+
+    Without an id it says that a pool's queue or trouble changed; without a
+    template, that events may have been missed.
+    """
+
+    environment_id: str = ""
+    template: str = ""
+    phase: Phase | None = None
+    version: int = 0
+    address: Address | None = None
+    auth: Auth = Auth.PROXY
+    reason: str = ""
+    ticket: str = ""
+
+
+def read_event(payload: str) -> Event:
+    """Read what ``publish`` in the prelude wrote."""
+    facts = json.loads(payload)
+    if not facts["id"]:
+        return Event(template=facts["template"])
+    return Event(
+        environment_id=facts["id"],
+        template=facts["template"],
+        phase=Phase(facts["phase"]),
+        version=facts["version"],
+        address=Address(facts["host"], facts["port"]) if facts["host"] else None,
+        auth=Auth(facts["auth"]),
+        reason=facts["reason"],
+        ticket=facts["ticket"],
+    )
+
+
+def read_environment(fields: Mapping[str, str]) -> Environment | None:
+    """Read a record; None for one that is not there."""
+    if "phase" not in fields:
+        return None
+    return Environment(
+        id=fields["id"],
+        template=fields["template"],
+        digest=fields["digest"],
+        auth=Auth(fields["auth"]),
+        phase=Phase(fields["phase"]),
+        version=int(fields["version"]),
+        created_at=_time(fields["created_at"]),
+        phase_at=_time(fields["phase_at"]),
+        fence=int(fields["fence"] or 0),
+        address=Address(fields["host"], int(fields["port"])) if fields.get("host") else None,
+        assigned_at=_time(fields["assigned_at"]) if "assigned_at" in fields else None,
+        reason=fields.get("reason", ""),
+        detail=fields.get("detail", ""),
+        activity={name: _time(fields[name]) for name in CLOCKS if name in fields},
+    )
+
+
+def read_census(template: str, row: list[object]) -> PoolStatus:
+    """Read one row of ``census.lua``."""
+    counts, waiting, failures, reason, retry_ms, progress = row
+    assert isinstance(counts, list)
+    trouble = None
+    if int(str(failures)):
+        trouble = Trouble(
+            failures=int(str(failures)),
+            reason=str(reason),
+            retry_after=timedelta(milliseconds=int(str(retry_ms))),
+        )
+    return PoolStatus(
+        template=template,
+        counts=dict(zip(COUNTED, map(int, counts), strict=True)),
+        waiting=int(str(waiting)),
+        trouble=trouble,
+        progress=str(progress),
+    )
+
+
+def _time(ms: str) -> datetime:
+    return datetime.fromtimestamp(float(ms) / 1000, UTC)
+
+
+def read_time(seconds: int, micros: int) -> datetime:
+    """Read what ``TIME`` answers."""
+    return datetime.fromtimestamp(seconds + micros / 1_000_000, UTC)
+
+
+def to_ms(instant: datetime) -> str:
+    """Write a time as the store keeps it."""
+    return str(round(instant.timestamp() * 1000))

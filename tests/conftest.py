@@ -1,0 +1,53 @@
+"""What many tests share: a real Redis, and instances on it that never meet."""
+
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from spawner.store.connection import Connection
+from spawner.store.keys import Keys
+from spawner.store.store import Store
+from tests.redis_server import RedisServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One server for the session; a test that stops or empties one uses its own."""
+    with tempfile.TemporaryDirectory(prefix="tmpenv-") as directory:
+        server = RedisServer(Path(directory))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server that a test may stop, start and empty."""
+    with tempfile.TemporaryDirectory(prefix="tmpenv-") as directory:
+        server = RedisServer(Path(directory))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def instance() -> str:
+    """A name that no other test uses."""
+    return f"test-{next(_numbers)}"
+
+
+@pytest.fixture
+async def connection(redis_server: RedisServer, instance: str) -> AsyncIterator[Connection]:
+    connection = Connection(redis_server.url, Keys(instance))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def store(connection: Connection) -> Store:
+    return Store(connection)

@@ -1,0 +1,1 @@
+"""The application over the real core, on a real Redis."""

@@ -1,0 +1,102 @@
+"""Who has outlived their use."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from culler.policy import CullingSettings, Policy, are_kernels_done, judge, policy_of
+from spawner.model import Auth, Environment, Phase, Template
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+POLICY = Policy(60 * MINUTE, 480 * MINUTE, cull_busy=False, counts=("http", "ws_in"))
+
+
+def handed_out(minutes_ago: float, **ticks: float) -> Environment:
+    return Environment(
+        id="a",
+        template="t",
+        digest="d",
+        auth=Auth.PROXY,
+        phase=Phase.ASSIGNED,
+        version=1,
+        created_at=NOW - timedelta(days=2),
+        phase_at=NOW,
+        fence=1,
+        assigned_at=NOW - minutes_ago * MINUTE,
+        activity={name: NOW - ago * MINUTE for name, ago in ticks.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        (handed_out(5), None),
+        (handed_out(59.9), None),
+        (handed_out(60), "idle"),
+        (handed_out(100, http=1), None),
+        (handed_out(100, ws_in=1), None),
+        (handed_out(100, ws_out=1, control=0), "idle"),
+        (handed_out(100, http=61, ws_in=90), "idle"),
+        (handed_out(480, http=0), "age"),
+        (handed_out(479, http=0), None),
+    ],
+)
+def test_the_first_rule_that_applies_gives_the_reason(
+    environment: Environment, reason: str | None
+) -> None:
+    verdict = judge(environment, POLICY, NOW)
+
+    assert (verdict.reason if verdict else None) == reason
+
+
+def test_a_fresh_hand_out_of_an_old_spare_is_not_idle() -> None:
+    assert judge(handed_out(0, http=600), POLICY, NOW) is None
+
+
+def test_an_idle_verdict_says_up_to_when_it_knows_and_asks_kernels() -> None:
+    verdict = judge(handed_out(100, http=70), POLICY, NOW)
+
+    assert verdict is not None
+    assert verdict.unused_since == NOW - 70 * MINUTE
+    assert verdict.ask_kernels
+
+
+def test_no_limit_means_never() -> None:
+    policy = Policy(None, None, cull_busy=False, counts=("http",))
+
+    assert judge(handed_out(100_000), policy, NOW) is None
+
+
+def test_a_template_has_its_own_rules() -> None:
+    template = Template(name="t", idle_timeout=MINUTE, cull_busy=True)
+
+    policy = policy_of(template, CullingSettings())
+
+    assert policy.idle_timeout == MINUTE
+    assert policy.max_age == timedelta(hours=8)
+    assert policy.cull_busy
+
+
+def test_all_four_clocks_can_be_made_to_count() -> None:
+    policy = policy_of(None, CullingSettings(activity_counts=("ws_out",)))
+
+    assert judge(handed_out(100, ws_out=1), policy, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("kernels", "is_done"),
+    [
+        ([], True),
+        ([{"execution_state": "idle", "last_activity": "2026-01-01T10:00:00Z"}], True),
+        ([{"execution_state": "busy", "last_activity": "2026-01-01T10:00:00Z"}], False),
+        ([{"execution_state": "idle", "last_activity": "2026-01-01T11:59:00.5Z"}], False),
+        ([{"execution_state": "idle", "last_activity": "yesterday"}], True),
+        ([{"execution_state": "idle"}], True),
+        ([{}, {"execution_state": "busy"}], False),
+    ],
+)
+def test_kernels_that_work_or_worked_lately_keep_an_environment(
+    kernels: list[dict[str, object]], is_done: bool
+) -> None:
+    assert are_kernels_done(kernels, 60 * MINUTE, NOW) is is_done

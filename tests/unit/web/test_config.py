@@ -1,0 +1,175 @@
+"""Settings are gathered from their sources, and a mistake is told where it was made."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from web.config import Settings
+from web.config_errors import ConfigError
+from web.config_sources import load
+
+
+def file(directory: Path, text: str) -> Path:
+    path = directory / "tmpenv.toml"
+    path.write_text(text)
+    return path
+
+
+def mistakes(config: Path | None = None, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(config=config, environ=environ)
+    return caught.value.lines
+
+
+def test_everything_has_a_default() -> None:
+    settings = load(environ={})
+
+    assert (settings.host, settings.port, settings.backend) == ("127.0.0.1", 8000, "auto")
+    assert settings.culling.idle_timeout == timedelta(hours=1)
+
+
+def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) -> None:
+    config = file(tmp_path, 'port = 1\nhost = "a"\ninstance = "x"\n[culling]\nmax_age = "1m"\n')
+
+    settings = load(
+        flags={"port": 3, "host": None},
+        config=config,
+        environ={"TMPENV_PORT": "2", "TMPENV_HOST": "b", "TMPENV_CULLING__IDLE_TIMEOUT": "9"},
+    )
+
+    assert (settings.port, settings.host, settings.instance) == (3, "b", "x")
+    assert settings.culling.max_age == timedelta(minutes=1)
+    assert settings.culling.idle_timeout == timedelta(seconds=9)
+
+
+def test_a_template_is_named_by_its_table(tmp_path: Path) -> None:
+    config = file(tmp_path, '[templates.r]\nimage = "r:1"\n[pools.r]\nsize = 3\n')
+
+    settings = load(config=config, environ={})
+
+    assert settings.templates["r"].name == "r"
+    assert settings.pools["r"].size == 3
+
+
+def test_variables_reach_into_tables_and_lists() -> None:
+    settings = load(
+        environ={
+            "TMPENV_TEMPLATES__R__IMAGE": "r:1",
+            "TMPENV_TEMPLATES__R__ENV__MODE": "x",
+            "TMPENV_TEMPLATES__R__COMMAND": '["run", "{port}"]',
+            "TMPENV_CULLING__ACTIVITY_COUNTS": "http, ws_out",
+            "TMPENV_CULLING__MAX_AGE": "never",
+        }
+    )
+
+    assert settings.templates["r"].env == {"MODE": "x"}
+    assert settings.templates["r"].command == ("run", "{port}")
+    assert settings.culling.activity_counts == ("http", "ws_out")
+    assert settings.culling.max_age is None
+
+
+def test_a_secret_is_read_from_a_file_and_shown_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+
+    settings = load(environ={"TMPENV_API_KEY_FILE": str(tmp_path / "key")})
+
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(settings)
+
+
+def test_inside_an_environment_its_own_variables_are_not_settings() -> None:
+    told = {"TMPENV_ID": "a", "TMPENV_BASE_PATH": "/user/a/", "TMPENV_PORT": "8888"}
+
+    assert load(environ=told).port == 8000
+    assert load(environ={"TMPENV_PORT": "8888"}).port == 8888
+
+
+def test_each_instance_keeps_its_state_apart() -> None:
+    assert load(environ={"TMPENV_INSTANCE": "two"}).state.parts[-2:] == ("tmpenv", "two")
+
+
+def test_an_unknown_key_names_the_nearest_right_one(tmp_path: Path) -> None:
+    config = file(tmp_path, '[culling]\nidle_timout = "1h"\n')
+
+    assert mistakes(config) == [
+        f'tmpenv: {config}: culling.idle_timout: unknown key; did you mean "idle_timeout"?'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            'backend = "dokcer"',
+            'backend: "dokcer" is not one of auto, process, docker; did you mean "docker"?',
+        ),
+        ("[templates.x]\nimge = 1", 'templates.x.imge: unknown key; did you mean "image"?'),
+        ("[pools.x]\nsize = 1", "pools.x: there is no such template; known here: jupyter"),
+        (
+            '[templates.x]\nauth = "urls"',
+            'templates.x.auth: "urls" is not one of proxy, url, none; did you mean "url"?',
+        ),
+        (
+            'port = "many"',
+            'port: should be a valid integer, unable to parse string as an integer, not "many"',
+        ),
+        (
+            '[culling]\nmax_age = "soon"',
+            'culling.max_age: "soon" is no duration: write 90s, 10m, 2h or 1d',
+        ),
+        (
+            '[templates.x]\nurlpath = "../x"',
+            'templates.x: "../x" must be relative to /user/<id>/ and stay below it',
+        ),
+        (
+            'default_template = "jupiter"',
+            'default_template: there is no template "jupiter"; did you mean "jupyter"?',
+        ),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line(tmp_path: Path, text: str, line: str) -> None:
+    config = file(tmp_path, text)
+
+    assert mistakes(config) == [f"tmpenv: {config}: {line}"]
+
+
+def test_several_mistakes_are_a_line_each(tmp_path: Path) -> None:
+    config = file(tmp_path, "prot = 1\nhots = 2\n")
+
+    assert len(mistakes(config, TMPENV_BAKCEND="docker")) == 3
+
+
+def test_a_mistake_in_a_variable_names_the_variable() -> None:
+    assert mistakes(TMPENV_CULING__MAX_AGE="1h") == [
+        "tmpenv: TMPENV_CULING__MAX_AGE: is no setting; did you mean TMPENV_CULLING?"
+    ]
+    assert mistakes(TMPENV_CULLING__MAXAGE="1h") == [
+        'tmpenv: TMPENV_CULLING__MAXAGE: unknown key; did you mean "max_age"?'
+    ]
+
+
+def test_a_file_that_is_no_toml_says_the_line(tmp_path: Path) -> None:
+    config = file(tmp_path, "port = 1\nhost =\n")
+
+    assert "line 2" in mistakes(config)[0]
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    assert mistakes(tmp_path / "no.toml") == [
+        f"tmpenv: {tmp_path / 'no.toml'}: cannot be read: No such file or directory"
+    ]
+
+
+def test_a_bad_secret_is_not_repeated(tmp_path: Path) -> None:
+    config = file(tmp_path, "api_key = 12345\n")
+
+    assert "12345" not in mistakes(config)[0]
+
+
+def test_every_setting_is_described() -> None:
+    sections = ("culling", "pages", "tmpnb")
+    plain = {name: f for name, f in Settings.model_fields.items() if name not in sections}
+
+    assert all(field.description for field in plain.values())

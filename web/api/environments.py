@@ -1,0 +1,56 @@
+"""Look at environments, and end them."""
+
+from typing import Any
+
+from aiohttp import web
+
+from spawner.errors import UnknownEnvironment
+from spawner.model import Environment
+from web.auth import require_api_key, require_use_of
+from web.context import SERVICE, SETTINGS
+from web.origin import origin_of
+from web.views import environment_view, expires_at
+
+
+async def list_environments(request: web.Request) -> web.Response:
+    """List all that take a place, for the operator."""
+    require_api_key(request)
+    environments = await request.app[SERVICE].environments()
+    return web.json_response({"environments": [view(request, one) for one in environments]})
+
+
+async def show_environment(request: web.Request) -> web.Response:
+    """Show one, also one that ended within a day."""
+    return web.json_response(view(request, await _find(request)))
+
+
+async def stop_environment(request: web.Request) -> web.Response:
+    """Begin its end; doing so again changes nothing."""
+    environment = await _find(request)
+    has_begun = await request.app[SERVICE].stop(environment.id)
+    return web.json_response({"id": environment.id, "stopped": has_begun})
+
+
+def view(request: web.Request, environment: Environment) -> dict[str, Any]:
+    """Show one environment as this caller reaches it."""
+    template = request.app[SERVICE].templates.get(environment.template)
+    expires = expires_at(environment, template, request.app[SETTINGS].culling)
+    return environment_view(environment, origin=origin_of(request), expires=expires)
+
+
+def routes() -> list[web.RouteDef]:
+    """List what this module serves."""
+    return [
+        web.get("/api/environments", list_environments),
+        web.get("/api/environments/{id}", show_environment),
+        web.delete("/api/environments/{id}", stop_environment),
+    ]
+
+
+async def _find(request: web.Request) -> Environment:
+    environment_id = request.match_info["id"]
+    environment = await request.app[SERVICE].find(environment_id)
+    if environment is None:
+        raise UnknownEnvironment(environment_id)
+    require_use_of(request, environment)
+    return environment

@@ -1,0 +1,33 @@
+"""Everything at one glance, for the operator: what ``tmpenv status`` prints."""
+
+from aiohttp import web
+
+from web.api.environments import view
+from web.auth import require_api_key
+from web.context import SERVICE, SETTINGS
+from web.version import VERSION
+from web.views import pool_view
+
+
+async def status(request: web.Request) -> web.Response:
+    """Show pools and environments."""
+    require_api_key(request)
+    service = request.app[SERVICE]
+    pools = await service.pool_status()
+    environments = await service.environments()
+    body = {
+        "version": VERSION,
+        "instance": request.app[SETTINGS].instance,
+        "backend": {"name": service.backend.name, "warning": service.backend.warning},
+        "pools": [
+            pool_view(one, service.templates.get(one.template), service.pools.get(one.template))
+            for one in pools
+        ],
+        "environments": [view(request, one) for one in environments],
+    }
+    return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+def routes() -> list[web.RouteDef]:
+    """List what this module serves."""
+    return [web.get("/api/status", status)]

@@ -1,0 +1,51 @@
+"""The aiohttp application: all that is not an environment.
+
+It listens on a private unix socket behind the edge, which owns CORS, limits
+and the public address.
+"""
+
+from aiohttp import web
+
+from spawner.service import Service
+from web import pages, static_files, waiting
+from web.api import environments, health, status
+from web.config import Settings
+from web.context import API_KEY, SERVICE, SETTINGS
+from web.dialects import tmpnb, tmpnb_links
+from web.middleware import answer_failures, security_headers
+from web.rendering import name_service
+
+#: The largest body that any of these interfaces takes.
+MAX_BODY = 64 * 1024  # bytes
+#: Streams that are still open at the end are cut after this; browsers ask again.
+SHUTDOWN_S = 2.0
+
+
+def build(service: Service, settings: Settings, *, api_key: str) -> web.Application:
+    """Put the application together."""
+    app = web.Application(middlewares=[answer_failures], client_max_size=MAX_BODY)
+    app[SERVICE] = service
+    app[SETTINGS] = settings
+    app[API_KEY] = api_key
+    name_service(settings.pages.title)
+    for module in (pages, waiting, static_files, tmpnb, tmpnb_links, environments, status, health):
+        app.add_routes(module.routes())
+    fixed = security_headers(settings.pages)
+
+    async def secure(_request: web.Request, response: web.StreamResponse) -> None:
+        for name, value in fixed.items():
+            response.headers.setdefault(name, value)
+
+    app.on_response_prepare.append(secure)
+    return app
+
+
+def runner(app: web.Application) -> web.AppRunner:
+    """Give what serves the application.
+
+    A handler is cancelled when its client goes away, so that a launch nobody
+    waits for is given up. The access log is the middleware's.
+    """
+    return web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
+    )

@@ -1,0 +1,54 @@
+"""Who may do what.
+
+The operator's key opens everything. Launching is open to all unless the
+settings say otherwise. An environment may be looked at and ended by who may
+use it: who knows its id, or for auth "url" who has its token as well.
+"""
+
+import hmac
+
+from aiohttp import web
+
+from spawner.model import Auth, Environment
+from web.context import API_KEY, SERVICE, SETTINGS
+from web.problems import denied
+from web.visits import presented_key
+
+
+def has_api_key(request: web.Request) -> bool:
+    """Say whether the request carries the operator's key."""
+    return _matches(request, request.app[API_KEY])
+
+
+def require_api_key(request: web.Request) -> None:
+    """Refuse a request without the operator's key."""
+    if not has_api_key(request):
+        raise denied()
+
+
+def require_launch_by_api(request: web.Request) -> None:
+    """Refuse a launch by API that needs the operator's key and has none."""
+    if request.app[SETTINGS].tmpnb.api_auth_required:
+        require_api_key(request)
+
+
+def require_launch_by_link(request: web.Request) -> None:
+    """Refuse a launch by link where only the API hands out: a link carries no key."""
+    if request.app[SETTINGS].tmpnb.api_auth_required:
+        raise denied("Environments are handed out through the API alone here.")
+
+
+def require_use_of(request: web.Request, environment: Environment) -> None:
+    """Refuse who may not use this environment."""
+    if environment.auth is not Auth.URL or has_api_key(request):
+        return
+    if not _matches(request, request.app[SERVICE].token(environment.id)):
+        raise denied("This needs the environment's token or the API key.")
+
+
+def _matches(request: web.Request, key: str) -> bool:
+    presented = presented_key(request.headers.get("Authorization", ""))
+    # Compared as bytes: a str with non-ASCII characters would raise.
+    return hmac.compare_digest(
+        presented.encode(errors="surrogateescape"), key.encode(errors="surrogateescape")
+    )

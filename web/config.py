@@ -1,0 +1,192 @@
+"""The settings of tmpenv: one typed tree, with a default for everything.
+
+What a key means stands here and nowhere else: the help of ``tmpenv serve``,
+``docs/configuration.md`` and the errors are made from these fields. Where the
+values come from is decided by :mod:`web.config_sources`, and how a mistake is
+told by :mod:`web.config_errors`.
+"""
+
+import os
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from culler import policy
+from proxy.settings import ProxySettings
+from spawner.backends.docker_settings import DockerSettings
+from spawner.model import Pool, Template
+from spawner.units import Duration
+
+#: The template of those who configured none (web/recipes.py).
+BUILTIN = "jupyter"
+Instance = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
+
+
+def _never(value: object) -> object:
+    # TOML has no null, so a limit is lifted with a word.
+    return None if value == "never" else value
+
+
+def _split(value: object) -> object:
+    # An environment variable holds a list as people write one.
+    if isinstance(value, str):
+        return [item for item in (part.strip() for part in value.split(",")) if item]
+    return value
+
+
+def _source_expression(value: str) -> str:
+    # What is written into a header must stay within its directive.
+    if not value or any(character in value for character in ";, \r\n\t"):
+        raise ValueError(f'"{value}" is no CSP source: write https://example.org, self or *')
+    return value
+
+
+Limit = Annotated[Duration | None, BeforeValidator(_never)]
+Ancestor = Annotated[str, BeforeValidator(_source_expression)]
+
+
+class Section(BaseModel):
+    """A table of the settings; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CullingSettings(policy.CullingSettings):
+    """When environments are ended; each template may set its own."""
+
+    idle_timeout: Limit = Field(
+        timedelta(hours=1), description='Ended after so long unused; "never"'
+    )
+    max_age: Limit = Field(timedelta(hours=8), description='Ended so long after hand-out; "never"')
+    activity_counts: Annotated[tuple[policy.Clock, ...], BeforeValidator(_split)] = Field(
+        ("http", "ws_in"), description="The clocks that count as use: http, ws_in, ws_out, control"
+    )
+
+
+class TmpnbSettings(Section):
+    """What is kept of tmpnb's ways."""
+
+    adhoc: bool = Field(default=False, description="Serve /spawn/user/<name>")
+    api_auth_required: bool = Field(
+        default=False, description="Hand out to holders of the API key alone; no pages"
+    )
+
+
+class EdgeSettings(ProxySettings):
+    """The data path: limits, times, CORS, and whose word on X-Forwarded-* counts."""
+
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        (), description='Origins whose pages may read answers, or "*" for all'
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)] = (
+        Field((), description="Peers whose X-Forwarded-* headers are believed and appended to")
+    )
+
+
+class PagesSettings(Section):
+    """What visitors see."""
+
+    title: str = Field("tmpenv", description="Name of this service, on every page")
+    frame_ancestors: Annotated[tuple[Ancestor, ...], BeforeValidator(_split)] = Field(
+        ("self",), description="Sites that may show the pages in a frame"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one tmpenv."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # Loopback, because the process backend isolates nothing: to be reached by
+    # others is a decision, and the flag for it is short.
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for any free one")
+    backend: Literal["auto", "process", "docker"] = Field(
+        "auto", description="What runs the environments"
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="redis://, rediss:// or unix://; an embedded Redis where unset"
+    )
+    state_dir: Path = Field(
+        Path(),
+        description="Keys, logs and the embedded Redis; $XDG_STATE_HOME/tmpenv/<instance>",
+    )
+    instance: #: The template of those who configured none (web/recipes.py).
+BUILTIN = "jupyter"
+Instance = Field(
+        "default", description="Keeps deployments on one Redis or Docker apart"
+    )
+    api_key: SecretStr | None = Field(
+        None, description="For operators; made at the first start, in <state_dir>/api-key"
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Tokens of environments derive from it; made at the first start, "
+        "in <state_dir>/secret-key",
+    )
+    default_template: str = Field("", description="For launches that name none; the first if unset")
+    launch_timeout: Duration = Field(timedelta(minutes=2), description="A launch waits so long")
+    max_starting: int = Field(
+        default_factory=lambda: 2 * (os.cpu_count() or 1),
+        ge=1,
+        description="The most that start at once; twice the processors where unset",
+    )
+    on_exit: Literal["keep", "stop"] = Field(
+        "keep", description="keep: environments outlive tmpenv and are found again; stop: all end"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least serious that is logged"
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="auto: text on a terminal, else JSON lines"
+    )
+    culling: CullingSettings = CullingSettings()
+    pages: PagesSettings = PagesSettings()
+    tmpnb: TmpnbSettings = TmpnbSettings()
+    docker: DockerSettings = DockerSettings()
+    proxy: EdgeSettings = EdgeSettings()
+    templates: dict[str, Template] = Field({}, description="The recipes, by name")
+    pools: dict[str, Pool] = Field({}, description="How many of each template, by its name")
+
+    @field_validator("templates", mode="before")
+    @classmethod
+    def _named_by_their_keys(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {"name": name, **recipe} if isinstance(recipe, dict) else recipe
+            for name, recipe in value.items()
+        }
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        # The text never repeats it: there may be a password in it.
+        if value and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("state_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute() if value != Path() else value
+
+    @property
+    def state(self) -> Path:
+        """Give the state directory, which is the instance's own unless one was set."""
+        if self.state_dir != Path():
+            return self.state_dir
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(home) / "tmpenv" / self.instance

@@ -1,0 +1,22 @@
+"""What every handler may reach: the core, the settings, the operator's key."""
+
+from aiohttp import web
+
+from spawner.model import Template
+from spawner.service import Service
+from web.config import Settings
+
+SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
+SETTINGS = web.AppKey("settings", Settings)
+API_KEY = web.AppKey("api_key", str)
+
+
+def default_template(request: web.Request) -> str:
+    """Name the template of launches that name none; empty where there is no template."""
+    chosen = request.app[SETTINGS].default_template
+    return chosen or next(iter(request.app[SERVICE].templates), "")
+
+
+def public_templates(request: web.Request) -> list[Template]:
+    """List what visitors may see, in the order of the configuration."""
+    return [template for template in request.app[SERVICE].templates.values() if template.public]

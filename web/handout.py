@@ -1,0 +1,126 @@
+"""Give a visitor an environment by redirect: what every link that launches comes to.
+
+The one rule: nothing is taken that nobody will see. What fetches ahead, asks
+for the head alone or embeds the link as an image gets no environment, and a
+link that cannot be followed is refused before one is taken.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from culler.policy import policy_of
+from spawner.errors import UnknownTemplate
+from spawner.model import Auth, Environment, Phase, Template, base_path
+from web.auth import require_launch_by_link
+from web.context import SERVICE, SETTINGS
+from web.origin import origin_of
+from web.problems import RequestRefused, bad_request
+from web.urlpath import BadUrlPath, inside
+from web.visits import is_embedded_resource, is_speculative
+
+#: Never reaches an environment: the edge keeps cookies with this prefix back.
+_COOKIE_PREFIX = "tmpenv-"
+_COOKIE_AGE = timedelta(days=30)
+
+
+async def hand_out(request: web.Request, name: str, urlpath: str | None) -> web.Response:
+    """Send a visitor into an environment of a template, or to where to wait for one.
+
+    A visitor who has one that still runs is brought back to it, unless the
+    query says ``new=1``. ``urlpath`` of None leads to where the template says.
+
+    Raises:
+        RequestRefused: It is no visit, or its link cannot be followed.
+        UnknownTemplate, PoolFull, PoolFailing, StoreUnavailable
+    """
+    service = request.app[SERVICE]
+    require_launch_by_link(request)
+    template = service.templates.get(name)
+    if template is None:
+        raise UnknownTemplate(name)
+    landing = template.urlpath if urlpath is None else urlpath
+    check_landing(landing)
+    if request.method == "HEAD":
+        return web.Response(headers={"Cache-Control": "no-store"})
+    _require_visit(request.headers)
+
+    environment = None if request.query.get("new") == "1" else await _running(request, template)
+    if environment is None:
+        ticket = await service.request(name)
+        if ticket.environment is None:
+            return redirect(wait_url(ticket.id, name, landing))
+        environment = ticket.environment
+    return enter(request, environment, landing)
+
+
+def enter(request: web.Request, environment: Environment, landing: str) -> web.Response:
+    """Send a visitor into their environment, and remember that it is theirs."""
+    token = request.app[SERVICE].token(environment.id) if environment.auth is Auth.URL else ""
+    response = redirect(inside(base_path(environment.id), landing, token=token))
+    response.set_cookie(
+        _COOKIE_PREFIX + environment.template,
+        environment.id,
+        max_age=int((_longest_life(request, environment) or _COOKIE_AGE).total_seconds()),
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=origin_of(request).is_secure,
+    )
+    return response
+
+
+def wait_url(ticket: str, template: str, landing: str) -> str:
+    """Give the address of the waiting page of a launch."""
+    query = {"template": template, "urlpath": landing}
+    return f"/wait/{ticket}?{urlencode(query)}"
+
+
+def redirect(location: str) -> web.Response:
+    """Send the client on, this time only."""
+    headers = {"Location": location, "Cache-Control": "no-store"}
+    return web.Response(status=HTTPStatus.FOUND, headers=headers)
+
+
+def check_landing(urlpath: str) -> None:
+    """Refuse a link that might lead out of its environment.
+
+    Raises:
+        RequestRefused: It might.
+    """
+    try:
+        inside("/user/x/", urlpath)
+    except BadUrlPath as error:
+        raise bad_request(str(error), "bad_urlpath") from error
+
+
+def _require_visit(headers: Mapping[str, str]) -> None:
+    # An answer that a browser would keep for the click to come must not be a
+    # success, so that the click asks again.
+    if is_speculative(headers):
+        raise RequestRefused(
+            HTTPStatus.SERVICE_UNAVAILABLE, "prefetch", "An environment is given to visitors alone."
+        )
+    if is_embedded_resource(headers):
+        raise RequestRefused(
+            HTTPStatus.FORBIDDEN, "no_visit", "A launch link is to be opened, not embedded."
+        )
+
+
+async def _running(request: web.Request, template: Template) -> Environment | None:
+    """Find the environment that this visitor has of this template, if it still runs."""
+    known = request.cookies.get(_COOKIE_PREFIX + template.name, "")
+    if not known.isalnum() or not known.isascii():
+        return None
+    environment = await request.app[SERVICE].find(known)
+    if environment is None or environment.template != template.name:
+        return None
+    return environment if environment.phase is Phase.ASSIGNED else None
+
+
+def _longest_life(request: web.Request, environment: Environment) -> timedelta | None:
+    template = request.app[SERVICE].templates.get(environment.template)
+    return policy_of(template, request.app[SETTINGS].culling).max_age

@@ -1,0 +1,48 @@
+"""Who asks, and under which address they see us.
+
+The application listens on a private unix socket behind our own edge, which
+drops what clients claim about themselves and sets these headers anew
+(:mod:`proxy.headers`). So they may be believed here, and only here.
+"""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme and authority under which the client reached the edge."""
+
+    scheme: str
+    host: str
+
+    @property
+    def is_secure(self) -> bool:
+        """Say whether the client came over TLS."""
+        return self.scheme == "https"
+
+    def url(self, path: str) -> str:
+        """Give the absolute URL of a path."""
+        return f"{self.scheme}://{self.host}{path}"
+
+    def ws_url(self, path: str) -> str:
+        """Give the absolute WebSocket URL of a path."""
+        return f"{'wss' if self.is_secure else 'ws'}://{self.host}{path}"
+
+
+def origin_of(request: web.Request) -> Origin:
+    """Give the origin of our pages, as this client sees it."""
+    scheme = _first(request.headers.get("X-Forwarded-Proto", "")) or "http"
+    host = _first(request.headers.get("X-Forwarded-Host", "")) or request.host
+    return Origin(scheme, host)
+
+
+def caller_of(request: web.Request) -> str:
+    """Say who calls, so that nobody meets another's Idempotency-Key: address and credentials."""
+    address = request.headers.get("X-Forwarded-For", "")
+    return f"{address}\n{request.headers.get('Authorization', '')}"
+
+
+def _first(header: str) -> str:
+    return header.split(",", 1)[0].strip()

@@ -1,0 +1,65 @@
+"""The start page, and the links that launch."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from spawner.errors import StoreUnavailable
+from spawner.model import PoolStatus
+from web.auth import require_launch_by_link
+from web.context import SERVICE, public_templates
+from web.handout import hand_out
+from web.rendering import render
+from web.views import title_of
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One template as visitors see it."""
+
+    title: str
+    description: str
+    href: str
+    #: Ready at this moment; None if it is not known.
+    ready: int | None
+    waiting: int = 0
+    is_failing: bool = False
+
+
+async def front(request: web.Request) -> web.Response:
+    """Show what can be launched."""
+    require_launch_by_link(request)
+    service = request.app[SERVICE]
+    try:
+        statuses = {status.template: status for status in await service.pool_status()}
+    except StoreUnavailable:
+        # The page still tells what there is; a click tells the rest.
+        statuses = {}
+    offers = [
+        _offer(template.name, title_of(template), template.description, statuses)
+        for template in public_templates(request)
+    ]
+    page = render("front.html", offers=offers, warning=service.backend.warning)
+    return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-cache"})
+
+
+async def launch(request: web.Request) -> web.Response:
+    """Hand out an environment of a template: the link that visitors click."""
+    return await hand_out(request, request.match_info["template"], request.query.get("urlpath"))
+
+
+def routes() -> list[web.RouteDef]:
+    """List what this module serves."""
+    return [web.get("/", front), web.get("/launch/{template}", launch)]
+
+
+def _offer(name: str, title: str, description: str, statuses: dict[str, PoolStatus]) -> Offer:
+    status = statuses.get(name)
+    return Offer(
+        title=title,
+        description=description,
+        href=f"/launch/{name}",
+        ready=status.spares if status else None,
+        waiting=status.waiting if status else 0,
+        is_failing=bool(status and status.trouble and not status.spares),
+    )

@@ -1,0 +1,99 @@
+"""What a visitor reads when it does not go on: full, gone, starting, failing.
+
+The same words serve the application's own answers and those that the edge
+gives for environments that are gone or not yet there.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from proxy.errors import EdgeError
+from web.problems import Problem
+from web.rendering import render
+
+_HEADINGS = {
+    "full": "Every seat is taken",
+    "failing": "This cannot be started at the moment",
+    "gone": "This environment has ended",
+    "draining": "This environment has ended",
+    "starting": "Almost there",
+    "launch_lapsed": "This launch was given up",
+    "not_found": "There is no such page",
+    "unknown_template": "There is no such page",
+    "method_not_allowed": "This cannot be done here",
+    "forbidden": "This is not open to everybody",
+    "store_unavailable": "A short interruption",
+    "backend_unavailable": "A short interruption",
+    "refused": "This environment does not answer",
+    "timeout": "This environment does not answer",
+    "bad_request": "This link cannot be followed",
+    "internal": "Something went wrong on our side",
+}
+_REASONS = {
+    "idle": "It had not been used for a while, so its place was given to others.",
+    "age": "It had reached the longest time that an environment may run.",
+    "max_age": "It had reached the longest time that an environment may run.",
+    "stopped": "It was stopped.",
+}
+_LOOKS_BUSY = frozenset({"starting", "full", "failing", "store_unavailable", "backend_unavailable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way on from a page: what the link says, and where it leads."""
+
+    label: str
+    href: str
+
+
+def problem_page(problem: Problem, *, request_id: str = "", ways: tuple[Way, ...] = ()) -> str:
+    """Give the page for a failure."""
+    return _page(
+        code=problem.code,
+        text=problem.text,
+        retry_after_s=problem.retry_after_s,
+        ways=ways or (Way("To the start page", "/"),),
+        request_id=request_id if problem.status >= 500 and problem.retry_after_s is None else "",
+    )
+
+
+def edge_page(error: EdgeError) -> bytes:
+    """Give the page for an answer of the edge about one environment."""
+    is_over = error.status == 410
+    template = quote(error.template, safe="")
+    ways = [Way("To the start page", "/")]
+    if is_over and template:
+        ways.insert(0, Way("Start a new one", f"/launch/{template}?new=1"))
+    return _page(
+        code="gone" if is_over else error.code,
+        text=_told(error) if is_over else error.message,
+        retry_after_s=error.retry_after_s,
+        ways=tuple(ways),
+        is_environment=True,
+    ).encode()
+
+
+def _told(error: EdgeError) -> str:
+    reason = _REASONS.get(error.reason)
+    return reason or "It was ended, or it never existed. Its files are gone with it."
+
+
+def _page(
+    *,
+    code: str,
+    text: str,
+    retry_after_s: int | None,
+    ways: tuple[Way, ...],
+    request_id: str = "",
+    is_environment: bool = False,
+) -> str:
+    return render(
+        "problem.html",
+        heading=_HEADINGS.get(code, "This did not work"),
+        text=text,
+        retry_after_s=retry_after_s,
+        ways=ways,
+        request_id=request_id,
+        is_busy=code in _LOOKS_BUSY and retry_after_s is not None,
+        is_environment=is_environment,
+    )

@@ -1,0 +1,15 @@
+// Try again by itself, a little later than told, so that all who wait do not
+// come back in one instant; and carry the path of an ended environment over to
+// the link that starts a new one.
+"use strict";
+
+const after = Number(document.body.dataset.retryAfterS);
+if (after) {
+  setTimeout(() => location.replace(location.href), after * 1000 * (1 + Math.random() * 0.25));
+}
+
+const inside = /^\/user\/[^/]+\/(.+)$/.exec(location.pathname);
+const again = document.querySelector('a[href^="/launch/"]');
+if (document.body.dataset.environment && inside && again) {
+  again.search += `&urlpath=${encodeURIComponent(decodeURIComponent(inside[1]))}`;
+}

@@ -1,0 +1,70 @@
+"""How environments and pools look in JSON. Never a token: who gets one is decided elsewhere."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from culler.policy import CullingSettings, policy_of
+from spawner.model import Environment, Phase, Pool, PoolStatus, Template
+from web.origin import Origin
+
+
+def expires_at(
+    environment: Environment, template: Template | None, settings: CullingSettings
+) -> datetime | None:
+    """Say when an environment will be ended however busy it is; None for never or not yet."""
+    max_age = policy_of(template, settings).max_age
+    if environment.assigned_at is None or max_age is None:
+        return None
+    return environment.assigned_at + max_age
+
+
+def environment_view(
+    environment: Environment, *, origin: Origin, expires: datetime | None
+) -> dict[str, Any]:
+    """Show one environment."""
+    return {
+        "id": environment.id,
+        "template": environment.template,
+        "phase": environment.phase.value,
+        "reason": environment.reason,
+        "url": environment.base_path,
+        "base_url": origin.url(environment.base_path),
+        "created_at": timestamp(environment.created_at),
+        "assigned_at": timestamp(environment.assigned_at),
+        "expires_at": timestamp(expires),
+    }
+
+
+def pool_view(status: PoolStatus, template: Template | None, pool: Pool | None) -> dict[str, Any]:
+    """Show one pool."""
+    trouble = status.trouble
+    return {
+        "template": status.template,
+        "title": title_of(template) if template else status.template,
+        "size": pool.size if pool else 0,
+        "spare": pool.target if pool else 0,
+        "waiting": status.waiting,
+        "progress": status.progress,
+        "phases": {phase.value: status.counts.get(phase, 0) for phase in _SHOWN},
+        "trouble": trouble
+        and {
+            "failures": trouble.failures,
+            "reason": trouble.reason,
+            "retry_after_s": round(trouble.retry_after.total_seconds(), 1),
+        },
+    }
+
+
+def title_of(template: Template) -> str:
+    """Give what people call a template."""
+    return template.title or template.name
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """Write a moment as clients in every language read it (RFC 3339, UTC)."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_SHOWN = tuple(phase for phase in Phase if phase is not Phase.STOPPED)
