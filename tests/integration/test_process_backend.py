@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -141,6 +142,13 @@ async def test_a_reused_pid_is_neither_taken_for_it_nor_signalled(rig: ProcessRi
     order = rig.order()
     await backend.start(order)
     await rig.kill(order)
+    born = int((rig.place(order) / "born").read_text())
+
+    async def a_tick_later() -> bool:
+        ticks = time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
+        return int(ticks) > born + 1
+
+    await eventually(a_tick_later)
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         (rig.place(order) / "pid").write_text(str(stranger.pid))
 
