@@ -123,7 +123,8 @@ class Launches:
             async with asyncio.timeout(within.total_seconds()):
                 async for current in self._follow(held):
                     held = current
-            await self._store.collect(held.id)
+            if ticket or not held.is_new:
+                await self._store.collect(held.id)
         except TimeoutError:
             await self._give_up(held, "nobody waited any more")
             raise LaunchTimedOut from None

@@ -27,9 +27,11 @@ def environment_view(
         "template": environment.template,
         "phase": environment.phase.value,
         "reason": environment.reason,
+        "detail": environment.detail,
         "url": environment.base_path,
         "base_url": origin.url(environment.base_path),
         "created_at": timestamp(environment.created_at),
+        "phase_at": timestamp(environment.phase_at),
         "assigned_at": timestamp(environment.assigned_at),
         "expires_at": timestamp(expires),
     }
