@@ -4,11 +4,12 @@ A group whose component is missing is skipped with its reason on a laptop, and
 is an error where ``CI=true``: there nothing may be silently left out.
 """
 
-import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import docker
 import pytest
@@ -51,11 +52,10 @@ def _command(*names: str) -> Callable[[], str]:
     return missing
 
 
-def _module(name: str) -> Callable[[], str]:
-    def missing() -> str:
-        return "" if importlib.util.find_spec(name) else f"the module {name} is not installed"
-
-    return missing
+def _jupyterlab() -> str:
+    # Where environments look for it: beside the interpreter, then on PATH.
+    places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    return "" if shutil.which("jupyter-lab", path=places) else "jupyter-lab is not installed"
 
 
 _PROBES: dict[str, Callable[[], str]] = {
@@ -64,7 +64,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "jupyter-image": _image(JUPYTER),
     "redis-server": _command("redis-server", "valkey-server"),
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
-    "jupyterlab": _module("jupyterlab"),
+    "jupyterlab": _jupyterlab,
     "perl": _command("perl"),
     "root": lambda: "" if os.geteuid() == 0 else "these tests need root",
 }

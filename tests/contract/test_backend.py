@@ -18,7 +18,7 @@ async def ask(address: Address, path: str) -> int:
     try:
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_connection(address.host, address.port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
             head = await reader.readline()
             writer.close()
     except (OSError, TimeoutError):

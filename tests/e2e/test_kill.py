@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -123,19 +124,30 @@ async def all_answer(server: Serving, sessions: list[str]) -> None:
 
 async def agree(server: Serving, backend: str, instance: str) -> None:
     """See the records, what runs and the counts say the same, before a minute is over."""
+    deadline = time.monotonic() + 60
+    while found := await disagreement(server, backend, instance):
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.2)
 
-    async def do_agree() -> bool:
-        status = await server.status()
-        recorded = {one["id"] for one in status["environments"]}
-        counted = sum(sum(pool["phases"].values()) for pool in status["pools"])
-        is_quiet = all(
-            not pool["waiting"] and not pool["phases"]["draining"] and not pool["phases"]["failed"]
-            for pool in status["pools"]
-        )
-        if backend == "docker":
-            running = containers(instance)
-        else:
-            running = {path.name for path in (server.directory / "environments").iterdir()}
-        return is_quiet and recorded == running and counted == len(recorded)
 
-    await eventually(do_agree, within=60.0, every=0.2)
+async def disagreement(server: Serving, backend: str, instance: str) -> str:
+    status = await server.status()
+    recorded = {one["id"] for one in status["environments"]}
+    counted = sum(sum(pool["phases"].values()) for pool in status["pools"])
+    busy = [
+        pool
+        for pool in status["pools"]
+        if pool["waiting"] or pool["phases"]["draining"] or pool["phases"]["failed"]
+    ]
+    if backend == "docker":
+        running = await asyncio.to_thread(containers, instance)
+    else:
+        running = {
+            path.name for path in (server.directory / "environments").iterdir() if path.is_dir()
+        }
+    if recorded == running and counted == len(recorded) and not busy:
+        return ""
+    return (
+        f"recorded only: {recorded - running}, running only: {running - recorded}, "
+        f"counted: {counted} of {len(recorded)}, busy: {busy}"
+    )

@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 import uvloop
@@ -20,6 +22,7 @@ from spawner.backends.process_files import Record, Shelf
 from spawner.errors import StartFailed
 from tests.components import require
 from tests.contract.rigs import ProcessRig, marked
+from tests.contract.test_backend import answers
 from tests.waiting import eventually
 
 
@@ -141,6 +144,13 @@ async def test_a_reused_pid_is_neither_taken_for_it_nor_signalled(rig: ProcessRi
     order = rig.order()
     await backend.start(order)
     await rig.kill(order)
+    born = int((rig.place(order) / "born").read_text())
+
+    async def a_tick_later() -> bool:
+        ticks = time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
+        return int(ticks) > born + 1
+
+    await eventually(a_tick_later)
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         (rig.place(order) / "pid").write_text(str(stranger.pid))
 
@@ -265,6 +275,32 @@ async def test_it_outlives_a_tmpenv_that_is_killed(rig: ProcessRig, tmp_path: Pa
 
     (seen,) = await backend.list()
     assert (seen.id, seen.is_running) == (order.id, True)
+
+
+async def test_jupyter_ends_with_its_kernels(rig: ProcessRig) -> None:
+    require("jupyterlab")
+    backend = await rig.make()
+    command = (
+        "exec jupyter lab --no-browser --ip={ip} --port={port} --ServerApp.base_url={base_path}"
+        " --ServerApp.port_retries=0 --allow-root"
+    )
+    order = rig.order(command=command)
+    address = await backend.start(order)
+    assert await answers(order, address)
+    kernels = f"http://{address}/user/{order.id}/api/kernels"
+    token = {"Authorization": f"token {order.token}"}
+    async with (
+        aiohttp.ClientSession(headers=token) as client,
+        client.post(kernels, json={"name": "python3"}) as made,
+    ):
+        assert made.status == 201
+    members = marked(order.id)
+    assert len({os.getsid(member.pid) for member in members}) > 1
+
+    await backend.stop(order.id, 5)
+
+    assert not [member for member in members if lives(member)]
+    assert await rig.leftovers(order) == []
 
 
 def test_endings_are_told_on_uvloop(tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ packages() {
     command -v chromium >/dev/null || missing+=(chromium)
     command -v debootstrap >/dev/null || missing+=(debootstrap)
     command -v perl >/dev/null || missing+=(perl)
+    command -v ip >/dev/null || missing+=(iproute2)
+    # Where the kernel has AppArmor, Docker starts nothing without its parser.
+    [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null ||
+        missing+=(apparmor)
     [ -f /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
     if [ ${#missing[@]} = 0 ]; then
         say "packages are here"

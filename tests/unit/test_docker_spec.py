@@ -130,13 +130,10 @@ def test_an_ending_is_told_in_a_few_words(state: dict[str, Any], text: str) -> N
 
 
 def test_a_forbidden_socket_says_what_to_do_however_deep_it_hides() -> None:
-    try:
-        try:
-            raise PermissionError(13, "Permission denied")
-        except PermissionError as error:
-            raise ConnectionError("Connection aborted.", error) from None
-    except ConnectionError as error:
-        found = no_answer(RuntimeError("while fetching", error))
+    refused = PermissionError(13, "Permission denied")
+    aborted = ConnectionError("Connection aborted.", refused)
+
+    found = no_answer(RuntimeError("while fetching", aborted))
 
     assert isinstance(found, BackendForbidden)
     assert "docker" in str(found)
