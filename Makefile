@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: run test check bench image clean
 
 run: $(VENV)/.lab
-	$(BIN)/tmpenv serve $(ARGS)
+	$(BIN)/tmpenv serve --on-exit stop $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.lab
 	tests/provision/provision.sh

@@ -49,7 +49,7 @@ async def _why_not(docker: DockerBackend, settings: Settings) -> str:
             return ""
     except BackendUnavailable as error:
         return str(error)
-    return f"Docker has no image {IMAGE}: make it with images/build.sh to use Docker."
+    return f"Docker has no image {IMAGE}: make it (make image) to use Docker."
 
 
 def _process(settings: Settings) -> ProcessBackend:

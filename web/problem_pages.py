@@ -24,18 +24,25 @@ _HEADINGS = {
     "forbidden": "This is not open to everybody",
     "store_unavailable": "A short interruption",
     "backend_unavailable": "A short interruption",
+    "unavailable": "A short interruption",
     "refused": "This environment does not answer",
-    "timeout": "This environment does not answer",
+    "bad_gateway": "This environment does not answer",
+    "connect_timeout": "This environment does not answer",
+    "response_timeout": "This environment does not answer",
     "bad_request": "This link cannot be followed",
     "internal": "Something went wrong on our side",
 }
 _REASONS = {
     "idle": "It had not been used for a while, so its place was given to others.",
     "age": "It had reached the longest time that an environment may run.",
-    "max_age": "It had reached the longest time that an environment may run.",
     "stopped": "It was stopped.",
+    "tmpenv stopped": "The service was stopped, and all environments with it.",
 }
-_LOOKS_BUSY = frozenset({"starting", "full", "failing", "store_unavailable", "backend_unavailable"})
+#: How the reconciler's account of a sudden end begins (spawner/reconcile.py).
+_SUDDEN = ("it ended", "it vanished")
+_LOOKS_BUSY = frozenset(
+    {"starting", "full", "failing", "unavailable", "store_unavailable", "backend_unavailable"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +81,9 @@ def edge_page(error: EdgeError) -> bytes:
 
 
 def _told(error: EdgeError) -> str:
-    reason = _REASONS.get(error.reason)
-    return reason or "It was ended, or it never existed. Its files are gone with it."
+    if error.reason.startswith(_SUDDEN):
+        return f"It came to a sudden end ({error.reason})."
+    return _REASONS.get(error.reason, "It was ended, or there never was one at this address.")
 
 
 def _page(

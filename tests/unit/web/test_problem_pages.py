@@ -1,0 +1,44 @@
+"""What a visitor reads of an environment that does not answer."""
+
+import pytest
+
+from proxy.errors import EdgeError
+from web.problem_pages import edge_page
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("idle", "had not been used for a while"),
+        ("age", "the longest time"),
+        ("stopped", "It was stopped."),
+        ("it ended: exit code 137, out of memory", "exit code 137, out of memory"),
+        ("unknown", "or there never was one"),
+    ],
+)
+def test_the_end_is_told_in_plain_words_with_a_way_on(reason: str, words: str) -> None:
+    page = edge_page(EdgeError(410, "gone", "x", "abc", "lab", reason)).decode()
+
+    assert words in page
+    assert 'href="/launch/lab?new=1"' in page
+    assert "data-retry-after-s" not in page
+
+
+def test_without_a_template_the_way_on_is_the_start_page() -> None:
+    page = edge_page(EdgeError(410, "gone", "x", "abc")).decode()
+
+    assert "/launch/" not in page
+    assert 'href="/"' in page
+
+
+def test_one_that_starts_is_tried_again() -> None:
+    page = edge_page(EdgeError(503, "starting", "It starts.", "abc", "lab", retry_after_s=2))
+
+    assert b'data-retry-after-s="2"' in page
+    assert b'http-equiv="refresh" content="2"' in page
+
+
+def test_what_an_environment_said_is_escaped() -> None:
+    page = edge_page(EdgeError(410, "gone", "x", "abc", "lab", "it ended: <script>"))
+
+    assert b"<script>" not in page
