@@ -176,11 +176,11 @@ class ChunkedBody:
 
     def _line(self, data: bytes, position: int) -> tuple[bytes | None, int]:
         end = data.find(b"\r\n", position)
-        if end >= 0:
+        if 0 <= end <= position + _MAX_LINE_BYTES:
             return data[position:end], end + 2
         self._held = data[position:]
         # Bare LF is never a line's end here; waiting for more would only hang.
-        if len(self._held) > _MAX_LINE_BYTES or b"\n" in self._held:
+        if len(self._held) > _MAX_LINE_BYTES + 1 or b"\n" in self._held:
             raise BadBody("A line of the chunked body is malformed or too long.")
         return None, position
 

@@ -6,14 +6,15 @@ added without looking at its neighbours.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 VALUE = rb"[\t\x20-\x7e\x80-\xff]"
 
 # Obs-fold, a space before the colon, bare CR or LF and NUL all fail here.
 BLOCK = re.compile(rb"(?:\r\n" + TOKEN + rb"++:" + VALUE + rb"*+)*+")
-LENGTH = re.compile(rb"[0-9]{1,18}")
+_MAX_LENGTH_DIGITS = 18
 
 # RFC 9110 §7.6.1; Transfer-Encoding is dropped here and written anew.
 HOP_BY_HOP = frozenset(
@@ -29,6 +30,8 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
+# Options of Connection that name no header.
+USUAL_OPTIONS = frozenset((b"close", b"keep-alive", b"upgrade", b""))
 # Named in Connection, these would change the message's meaning for the next hop.
 _NEVER_NAMED = frozenset(
     (
@@ -60,13 +63,50 @@ def line_finder(names: Iterable[bytes]) -> re.Pattern[bytes]:
     return re.compile(rb"\r\n(?=[" + letters + rb"])(" + branches + rb"):(" + VALUE + rb"*+)")
 
 
-def options(values: Iterable[bytes]) -> set[bytes]:
-    """Return the lower-case members of comma-separated lists."""
-    return {option.strip(b" \t").lower() for value in values for option in value.split(b",")}
+def find(finder: re.Pattern[bytes], lowered: bytes) -> dict[bytes, bytes]:
+    """Return the lines that ``finder`` finds; the values of a repeated name are joined.
+
+    A header that must not be a list is thus refused by its value's own grammar.
+    """
+    pairs = finder.findall(lowered)
+    found: dict[bytes, bytes] = dict(pairs)
+    if len(found) != len(pairs):
+        for name in found:
+            found[name] = b",".join([value for other, value in pairs if other == name])
+    return found
 
 
-def without(block: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
-    """Return ``block`` without the ``spans``, which are in order."""
+def read_length(value: bytes) -> int | None:
+    """Return the number in a Content-Length, None if it is not one or too large."""
+    value = value.strip(b" \t")
+    return int(value) if value.isdigit() and len(value) <= _MAX_LENGTH_DIGITS else None
+
+
+@lru_cache(maxsize=64)
+def options(value: bytes) -> frozenset[bytes]:
+    """Return the members of a comma-separated list, which is in lower case."""
+    return frozenset(option.strip(b" \t") for option in value.split(b","))
+
+
+def without_lines(block: bytes, lowered: bytes, names: Collection[bytes]) -> bytes:
+    """Return ``block`` without the lines of ``names``."""
+    spans: list[tuple[int, int]] = []
+    for name in names:
+        needle = b"\r\n" + name + b":"
+        start = lowered.find(needle)
+        while start >= 0:
+            end = lowered.find(b"\r\n", start + 2)
+            if end < 0:
+                end = len(lowered)
+            spans.append((start, end))
+            start = lowered.find(needle, end)
+    if len(spans) == 1:
+        start, end = spans[0]
+        return block[:start] + block[end:]
+    return _without(block, sorted(spans))
+
+
+def _without(block: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
     kept: list[bytes] = []
     position = 0
     for start, end in spans:
@@ -76,10 +116,6 @@ def without(block: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
     return b"".join(kept)
 
 
-def without_named(block: bytes, connection_options: set[bytes]) -> bytes:
-    """Return ``block`` without the headers that Connection named."""
-    names = connection_options - {b"close", b"keep-alive", b"upgrade", b""} - _NEVER_NAMED
-    if not names:
-        return block
-    lines = block.split(b"\r\n")
-    return b"\r\n".join(line for line in lines if line.partition(b":")[0].lower() not in names)
+def named_by(connection: frozenset[bytes]) -> frozenset[bytes]:
+    """Return the headers that a Connection header removes."""
+    return connection - USUAL_OPTIONS - _NEVER_NAMED

@@ -40,6 +40,7 @@ class Proxy:
             clock=clock,
         )
         self._server: asyncio.Server | None = None
+        self._port = 0
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def start(self, host: str, port: int) -> None:
@@ -52,14 +53,14 @@ class Proxy:
         self._server = await loop.create_server(
             lambda: Client(self._edge), host, port, backlog=_BACKLOG
         )
+        self._port = self._server.sockets[0].getsockname()[1]
         self._sweep()
 
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        assert self._server is not None, "not started"
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        assert self._port, "not started"
+        return self._port
 
     @property
     def counts(self) -> Counts:

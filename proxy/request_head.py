@@ -7,7 +7,6 @@ block with what was read from it, and a repeated one costs a comparison.
 What can be read in two ways is refused, never repaired (RFC 9112 §11.2).
 """
 
-import re
 from dataclasses import dataclass
 
 from proxy.cors import Cors
@@ -16,32 +15,38 @@ from proxy.framing import CHUNKED
 from proxy.grammar import (
     BLOCK,
     HOP_BY_HOP,
-    LENGTH,
+    USUAL_OPTIONS,
+    find,
     line_finder,
+    named_by,
     options,
-    without,
-    without_named,
+    read_length,
+    without_lines,
 )
 
-_FORWARDED = (b"forwarded", b"x-forwarded-*", b"x-real-ip", b"x-request-id")
-_READ = (
-    b"accept",
-    b"access-control-request-method",
-    b"authorization",
-    b"content-length",
-    b"cookie",
-    b"expect",
-    b"host",
-    b"origin",
-    b"sec-fetch-mode",
+_CLAIMS = (b"forwarded", b"x-forwarded-*", b"x-real-ip", b"x-request-id")
+_READ = frozenset(
+    (
+        b"accept",
+        b"access-control-request-headers",
+        b"access-control-request-method",
+        b"authorization",
+        b"content-length",
+        b"cookie",
+        b"expect",
+        b"host",
+        b"origin",
+        b"sec-fetch-mode",
+    )
 )
-_FINDER = line_finder((*HOP_BY_HOP, *_FORWARDED, *_READ))
+_FINDER = line_finder((*HOP_BY_HOP, *_CLAIMS, *_READ))
 # From a trusted peer these are merged with ours; its other claims are kept.
 _MERGED = frozenset(
-    (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix")
+    (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-prefix", b"x-forwarded-proto")
 )
+_NOTHING: frozenset[bytes] = frozenset()
 
-Found = dict[bytes, list[bytes]]
+Found = dict[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,46 +94,33 @@ class HeaderReader:
         """
         if not BLOCK.fullmatch(block):
             raise bad_request("A header line is malformed.")
-        if block.count(b"\r\n") > self._max_headers_count:
+        most = self._max_headers_count
+        if len(block) > 4 * most and block.count(b"\r\n") > most:
             raise Refusal(431, "too_many_headers", "The request has too many headers.")
-        found, spans, own_cookies = self._find(block, peer)
-        connection = options(found.get(b"connection", ()))
-        ours = _forwarding_lines(found, peer)
-        kept = without_named(without(block, spans), connection)
-        origin = found.get(b"origin", [None])[0]
+        lowered = block.lower()
+        found = find(_FINDER, lowered)
+        connection = options(found[b"connection"]) if b"connection" in found else _NOTHING
+        kept = _kept(block, lowered, found, connection, peer)
+        origin = _value(block, lowered, b"origin") if b"origin" in found else None
+        own_cookies = self._own_cookies_prefix in found.get(b"cookie", b"")
         return Headers(
-            kept=self._without_own_cookies(kept) + ours if own_cookies else kept + ours,
-            kept_whole=kept + ours,
+            kept=self._without_own_cookies(kept) if own_cookies else kept,
+            kept_whole=kept,
             length=_read_length(found),
-            has_host=_read_host(found) is not None,
+            has_host=_has_host(lowered, found),
             has_authorization=b"authorization" in found,
             closes=b"close" in connection,
             keeps_alive=b"keep-alive" in connection,
             wants_websocket=b"upgrade" in connection
-            and b"websocket" in options(found.get(b"upgrade", ())),
+            and b"websocket" in options(found.get(b"upgrade", b"")),
             expects_continue=b"expect" in found,
             is_navigation=_is_navigation(found),
             origin=origin,
             is_preflight=origin is not None and b"access-control-request-method" in found,
-            requested_headers=_requested_headers(block, found),
+            requested_headers=found.get(b"access-control-request-headers", b"").strip(b" \t"),
             cors=self._cors.lines(origin),
-            outer_prefix=found.get(b"x-forwarded-prefix", [b""])[0] if peer.is_trusted else b"",
+            outer_prefix=_outer_prefix(block, lowered, found, peer),
         )
-
-    def _find(self, block: bytes, peer: Peer) -> tuple[Found, list[tuple[int, int]], bool]:
-        found: Found = {}
-        spans: list[tuple[int, int]] = []
-        own_cookies = False
-        for match in _FINDER.finditer(block.lower()):
-            name = match[1]
-            start, end = match.span(2)
-            value = block[start:end].strip(b" \t")
-            found.setdefault(name, []).append(value)
-            if name in HOP_BY_HOP or _is_claim(name, peer):
-                spans.append(match.span())
-            elif name == b"cookie" and self._own_cookies_prefix in value:
-                own_cookies = True
-        return found, spans, own_cookies
 
     def _without_own_cookies(self, block: bytes) -> bytes:
         lines = block.split(b"\r\n")
@@ -141,51 +133,69 @@ class HeaderReader:
         return b"".join(b"\r\n" + line for line in lines if line)
 
 
-def _is_claim(name: bytes, peer: Peer) -> bool:
+def _kept(
+    block: bytes, lowered: bytes, found: Found, connection: frozenset[bytes], peer: Peer
+) -> bytes:
+    removed = found.keys() - _READ
     if peer.is_trusted:
-        return name in _MERGED
-    return name.startswith((b"forwarded", b"x-forwarded-", b"x-real-ip", b"x-request-id"))
+        removed = {name for name in removed if name in HOP_BY_HOP or name in _MERGED}
+    if not connection <= USUAL_OPTIONS:
+        removed |= named_by(connection)
+    kept = without_lines(block, lowered, removed) if removed else block
+    return kept + _forwarding_lines(block, lowered, found, peer)
 
 
-def _forwarding_lines(found: Found, peer: Peer) -> bytes:
-    theirs: Found = found if peer.is_trusted else {}
-    addresses = b", ".join([*theirs.get(b"x-forwarded-for", ()), peer.address])
-    scheme = theirs.get(b"x-forwarded-proto", [b"http"])[0]
-    host = theirs.get(b"x-forwarded-host", found.get(b"host", [b""]))[0]
+def _forwarding_lines(block: bytes, lowered: bytes, found: Found, peer: Peer) -> bytes:
+    addresses, scheme = peer.address, b"http"
+    host = _value(block, lowered, b"host") if b"host" in found else b""
+    if peer.is_trusted:
+        if b"x-forwarded-for" in found:
+            addresses = found[b"x-forwarded-for"].strip(b" \t") + b", " + addresses
+        if b"x-forwarded-proto" in found:
+            scheme = found[b"x-forwarded-proto"].strip(b" \t")
+        if b"x-forwarded-host" in found:
+            host = _value(block, lowered, b"x-forwarded-host")
     lines = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b" % (addresses, scheme)
     return lines + b"\r\nX-Forwarded-Host: " + host if host else lines
 
 
+def _outer_prefix(block: bytes, lowered: bytes, found: Found, peer: Peer) -> bytes:
+    if not peer.is_trusted or b"x-forwarded-prefix" not in found:
+        return b""
+    return _value(block, lowered, b"x-forwarded-prefix").rstrip(b"/")
+
+
+def _value(block: bytes, lowered: bytes, name: bytes) -> bytes:
+    """Return the value of the first line of ``name``, in the case it came in."""
+    start = lowered.index(b"\r\n" + name + b":") + len(name) + 3
+    end = block.find(b"\r\n", start)
+    return block[start : end if end >= 0 else None].strip(b" \t")
+
+
 def _read_length(found: Found) -> int:
-    lengths = found.get(b"content-length", [])
-    codings = found.get(b"transfer-encoding", [])
-    if codings:
-        if lengths or len(codings) > 1 or codings[0].lower() != b"chunked":
+    length = found.get(b"content-length")
+    coding = found.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or coding.strip(b" \t") != b"chunked":
             raise bad_request("The body's framing is ambiguous.")
         return CHUNKED
-    if not lengths:
+    if length is None:
         return 0
-    if len(lengths) > 1 or not LENGTH.fullmatch(lengths[0]):
+    size = read_length(length)
+    if size is None:
         raise bad_request("Content-Length is malformed or repeated.")
-    return int(lengths[0])
+    return size
 
 
-def _read_host(found: Found) -> bytes | None:
-    hosts = found.get(b"host", [])
-    if len(hosts) > 1:
+def _has_host(lowered: bytes, found: Found) -> bool:
+    if b"host" not in found:
+        return False
+    if lowered.count(b"\r\nhost:") > 1:
         raise bad_request("Host is repeated.")
-    return hosts[0] if hosts else None
+    return True
 
 
 def _is_navigation(found: Found) -> bool:
-    mode = found.get(b"sec-fetch-mode", [b"navigate"])[0]
-    return mode == b"navigate" and any(
-        b"text/html" in accept for accept in found.get(b"accept", ())
-    )
-
-
-def _requested_headers(block: bytes, found: Found) -> bytes:
-    if b"access-control-request-method" not in found:
-        return b""
-    match = re.search(rb"(?i)\r\naccess-control-request-headers:[ \t]*([^\r]*)", block)
-    return match[1].strip(b" \t") if match else b""
+    if b"text/html" not in found.get(b"accept", b""):
+        return False
+    return found.get(b"sec-fetch-mode", b"navigate").strip(b" \t") == b"navigate"

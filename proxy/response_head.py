@@ -13,12 +13,14 @@ from proxy.framing import CHUNKED, UNTIL_CLOSE
 from proxy.grammar import (
     BLOCK,
     HOP_BY_HOP,
-    LENGTH,
+    USUAL_OPTIONS,
     VALUE,
+    find,
     line_finder,
+    named_by,
     options,
-    without,
-    without_named,
+    read_length,
+    without_lines,
 )
 from proxy.settings import ProxySettings
 
@@ -31,11 +33,22 @@ _SITE_WIDE = (
     b"public-key-pins-report-only",
     b"strict-transport-security",
 )
+# The edge alone answers for origins (see proxy.cors); Expose-Headers may stay.
+_CORS = frozenset(
+    (
+        b"access-control-allow-credentials",
+        b"access-control-allow-headers",
+        b"access-control-allow-methods",
+        b"access-control-allow-origin",
+        b"access-control-allow-private-network",
+        b"access-control-max-age",
+    )
+)
 _FINDER = line_finder(
     (
         *HOP_BY_HOP,
         *_SITE_WIDE,
-        b"access-control-*",
+        *_CORS,
         b"content-length",
         b"location",
         b"service-worker-allowed",
@@ -45,14 +58,17 @@ _FINDER = line_finder(
 
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[^\r]*", re.IGNORECASE)
 
-Found = dict[bytes, list[bytes]]
+_JUDGED = frozenset((b"location", b"service-worker-allowed", b"set-cookie"))
+_NOTHING: frozenset[bytes] = frozenset()
+
+Found = dict[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseRules:
     """What one target's responses may say to a browser."""
 
-    dropped: frozenset[bytes] = frozenset()
+    removed: frozenset[bytes] = HOP_BY_HOP | _CORS
     prefix: bytes = b""  # empty: cookies and service workers may be as wide as they like
     confines_cookies: bool = False
     confines_workers: bool = False
@@ -84,7 +100,9 @@ def environment_rules(
     }
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return ResponseRules(
-        dropped=frozenset(name for name, is_allowed in allowed.items() if not is_allowed),
+        removed=HOP_BY_HOP
+        | _CORS
+        | {name for name, is_allowed in allowed.items() if not is_allowed},
         prefix=b"/user/" + environment_id,
         confines_cookies=not settings.allow_wide_cookies,
         confines_workers=not settings.allow_wide_service_workers,
@@ -105,28 +123,38 @@ def read_response_headers(
         BadResponse: The block is malformed or ambiguous.
     """
     if not BLOCK.fullmatch(block):
-        raise BadResponse("A header line is malformed.")
-    found: Found = {}
-    spans: list[tuple[int, int]] = []
-    moved = b""
-    for match in _FINDER.finditer(block.lower()):
-        name = match[1]
-        start, end = match.span(2)
-        value = block[start:end].strip(b" \t")
-        found.setdefault(name, []).append(value)
-        if name == b"location" and (path := _own_path(value, rules)):
-            spans.append(match.span())
-            moved = b"\r\nLocation: " + path
-        elif _is_dropped(name, value, rules, at_prefix=at_prefix):
-            spans.append(match.span())
-    connection = options(found.get(b"connection", ()))
+        raise BadResponse("a header line is malformed.")
+    lowered = block.lower()
+    found = find(_FINDER, lowered)
+    length = _read_length(found)
+    connection = options(found[b"connection"]) if b"connection" in found else _NOTHING
+    removed = rules.removed & found.keys()
+    if connection and not connection <= USUAL_OPTIONS:
+        removed |= named_by(connection)
+    kept = without_lines(block, lowered, removed) if removed else block
+    if not _JUDGED.isdisjoint(found):
+        kept = _judge(kept, rules, at_prefix=at_prefix)
     return ResponseHeaders(
-        kept=without_named(without(block, spans), connection) + moved,
-        length=_read_length(found),
-        closes=b"close" in connection,
-        keeps_alive=b"keep-alive" in connection,
-        is_websocket=b"websocket" in options(found.get(b"upgrade", ())),
+        kept,
+        length,
+        b"close" in connection,
+        b"keep-alive" in connection,
+        b"upgrade" in found and b"websocket" in options(found[b"upgrade"]),
     )
+
+
+def _judge(block: bytes, rules: ResponseRules, *, at_prefix: bool) -> bytes:
+    """Return ``block`` without the lines whose values reach too far."""
+    lines = block.split(b"\r\n")
+    kept = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip(b" \t")
+        if name == b"location" and (path := _own_path(value, rules)):
+            kept.append(b"Location: " + path)
+        elif not _is_dropped(name, value, rules, at_prefix=at_prefix):
+            kept.append(line)
+    return b"\r\n".join(kept)
 
 
 def without_length(block: bytes) -> bytes:
@@ -135,13 +163,11 @@ def without_length(block: bytes) -> bytes:
 
 
 def _is_dropped(name: bytes, value: bytes, rules: ResponseRules, *, at_prefix: bool) -> bool:
-    if name in HOP_BY_HOP or name in rules.dropped:
-        return True
     if name == b"set-cookie":
         return rules.confines_cookies and _reaches_out(value, rules, at_prefix=at_prefix)
     if name == b"service-worker-allowed":
         return rules.confines_workers and not _is_inside(value, rules.prefix)
-    return name.startswith(b"access-control-") and name != b"access-control-expose-headers"
+    return False
 
 
 def _reaches_out(cookie: bytes, rules: ResponseRules, *, at_prefix: bool) -> bool:
@@ -178,14 +204,15 @@ def _own_path(location: bytes, rules: ResponseRules) -> bytes:
 
 
 def _read_length(found: Found) -> int:
-    lengths = found.get(b"content-length", [])
-    codings = found.get(b"transfer-encoding", [])
-    if codings:
-        if lengths or len(codings) > 1 or codings[0].lower() != b"chunked":
-            raise BadResponse("The body's framing is ambiguous.")
+    length = found.get(b"content-length")
+    coding = found.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or coding.strip(b" \t") != b"chunked":
+            raise BadResponse("its framing is ambiguous.")
         return CHUNKED
-    if not lengths:
+    if length is None:
         return UNTIL_CLOSE
-    if len(lengths) > 1 or not LENGTH.fullmatch(lengths[0]):
-        raise BadResponse("Content-Length is malformed or repeated.")
-    return int(lengths[0])
+    size = read_length(length)
+    if size is None:
+        raise BadResponse("its Content-Length is malformed or repeated.")
+    return size

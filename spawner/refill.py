@@ -122,11 +122,14 @@ class Refill:
         again = SWEEP
         for status in await self._store.census(list(self._pools)):
             wanted = plan(self._pools[status.template], status)
-            self._begin(group, status, wanted.start, fence)
+            await self._begin(group, status, wanted.start, fence)
             again = min(again, wanted.again_after or again)
         return again
 
-    def _begin(self, group: asyncio.TaskGroup, status: PoolStatus, wanted: int, fence: int) -> None:
+    async def _begin(
+        self, group: asyncio.TaskGroup, status: PoolStatus, wanted: int, fence: int
+    ) -> None:
+        """Record what is wanted here, so that the next look counts it, and start it aside."""
         template = self._templates[status.template]
         if not wanted or template.name in self._preparing:
             return
@@ -135,12 +138,15 @@ class Refill:
             group.create_task(self._prepare(template))
             return
         for _ in range(min(wanted, self._max_starting - self._starting)):
+            environment_id = await self._starter.record(template, self._pools[template.name], fence)
+            if environment_id is None:
+                return
             self._starting += 1
-            group.create_task(self._start(template, fence))
+            group.create_task(self._start(environment_id, template, fence))
 
-    async def _start(self, template: Template, fence: int) -> None:
+    async def _start(self, environment_id: str, template: Template, fence: int) -> None:
         try:
-            if not await self._starter.start(template, self._pools[template.name], fence):
+            if not await self._starter.start(environment_id, template, fence):
                 # What it was prepared with may be what is missing.
                 self._prepared.discard(template.digest)
         except StoreUnavailable:

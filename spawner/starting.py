@@ -50,23 +50,30 @@ class Starter:
     tokens: Tokens
     session: aiohttp.ClientSession
 
-    async def start(self, template: Template, pool: Pool, fence: int) -> bool:
-        """Start one environment and see it ready; False if there was no room or it failed.
+    async def record(self, template: Template, pool: Pool, fence: int) -> str | None:
+        """Record one environment before it exists; give its id, or None if there is no room.
 
         Raises:
-            Fenced: The lease was lost. What was begun is ended, unless it may
-                have been handed out already.
+            Fenced: The lease was lost.
         """
         environment_id = new_id()
-        if not await self.store.create(
+        is_recorded = await self.store.create(
             environment_id,
             template=template.name,
             digest=template.digest,
             auth=template.auth,
             size=pool.size,
             fence=fence,
-        ):
-            return False
+        )
+        return environment_id if is_recorded else None
+
+    async def start(self, environment_id: str, template: Template, fence: int) -> bool:
+        """Start a recorded environment and see it ready; False if that failed.
+
+        Raises:
+            Fenced: The lease was lost. What was begun is ended, unless it may
+                have been handed out already.
+        """
         try:
             async with asyncio.timeout(template.start_timeout.total_seconds()):
                 address = await self._run(environment_id, template)

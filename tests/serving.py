@@ -42,15 +42,16 @@ class Serving:
         config: str,
         *,
         instance: str = "default",
+        name: str = "tmpenv",
         variables: Mapping[str, str] | None = None,
         prefix: tuple[str, ...] = (),
     ) -> None:
         self.directory = directory
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = directory / "log"
+        self.log = directory / f"{name}.log"
         self._prefix = prefix
-        self._config = directory / "tmpenv.toml"
+        self._config = directory / f"{name}.toml"
         self._config.write_text(
             f'port = {self.port}\nstate_dir = "{directory}"\ninstance = "{instance}"\n'
             f'api_key = "{API_KEY}"\n{config}'

@@ -35,6 +35,8 @@ def build(service: Service, settings: Settings, *, api_key: str) -> web.Applicat
     async def secure(_request: web.Request, response: web.StreamResponse) -> None:
         for name, value in fixed.items():
             response.headers.setdefault(name, value)
+        # Versions are nobody's business who has not the API key.
+        response.headers.popall("Server", None)
 
     app.on_response_prepare.append(secure)
     return app

@@ -58,7 +58,6 @@ def _process(settings: Settings) -> ProcessBackend:
 
 async def _opened(backend: Backend) -> Backend:
     try:
-        await backend.ping()
         await backend.open()
     except BackendUnavailable as error:
         await backend.close()

@@ -123,9 +123,7 @@ class Settings(BaseSettings):
         Path(),
         description="Keys, logs and the embedded Redis; $XDG_STATE_HOME/tmpenv/<instance>",
     )
-    instance: #: The template of those who configured none (web/recipes.py).
-BUILTIN = "jupyter"
-Instance = Field(
+    instance: Instance = Field(
         "default", description="Keeps deployments on one Redis or Docker apart"
     )
     api_key: SecretStr | None = Field(

@@ -22,8 +22,6 @@ from web.problems import RequestRefused, bad_request
 from web.urlpath import BadUrlPath, inside
 from web.visits import is_embedded_resource, is_speculative
 
-#: Never reaches an environment: the edge keeps cookies with this prefix back.
-_COOKIE_PREFIX = "tmpenv-"
 _COOKIE_AGE = timedelta(days=30)
 
 
@@ -62,7 +60,7 @@ def enter(request: web.Request, environment: Environment, landing: str) -> web.R
     token = request.app[SERVICE].token(environment.id) if environment.auth is Auth.URL else ""
     response = redirect(inside(base_path(environment.id), landing, token=token))
     response.set_cookie(
-        _COOKIE_PREFIX + environment.template,
+        _cookie_name(request, environment.template),
         environment.id,
         max_age=int((_longest_life(request, environment) or _COOKIE_AGE).total_seconds()),
         path="/",
@@ -112,7 +110,7 @@ def _require_visit(headers: Mapping[str, str]) -> None:
 
 async def _running(request: web.Request, template: Template) -> Environment | None:
     """Find the environment that this visitor has of this template, if it still runs."""
-    known = request.cookies.get(_COOKIE_PREFIX + template.name, "")
+    known = request.cookies.get(_cookie_name(request, template.name), "")
     if not known.isalnum() or not known.isascii():
         return None
     environment = await request.app[SERVICE].find(known)
@@ -124,3 +122,8 @@ async def _running(request: web.Request, template: Template) -> Environment | No
 def _longest_life(request: web.Request, environment: Environment) -> timedelta | None:
     template = request.app[SERVICE].templates.get(environment.template)
     return policy_of(template, request.app[SETTINGS].culling).max_age
+
+
+def _cookie_name(request: web.Request, template: str) -> str:
+    # The edge keeps cookies with this prefix back from environments.
+    return request.app[SETTINGS].proxy.own_cookies_prefix + template

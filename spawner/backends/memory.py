@@ -114,7 +114,11 @@ class World:
         listener = socket.create_server(("127.0.0.1", 0))
         resident.address = Address("127.0.0.1", listener.getsockname()[1])
         loop = asyncio.get_running_loop()
-        resident.server = await loop.create_server(lambda: _Answer(resident), sock=listener)
+        # Kept before it serves, so that a cancellation leaves no socket behind.
+        resident.server = await loop.create_server(
+            lambda: _Answer(resident), sock=listener, start_serving=False
+        )
+        await resident.server.start_serving()
         if not resident.is_running:
             resident.server.close()
 

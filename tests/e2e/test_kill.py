@@ -3,17 +3,15 @@
 import asyncio
 import os
 import random
-import shutil
-import tempfile
-from collections.abc import AsyncIterator
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
-import docker
 import pytest
 
 from tests.components import TINY, require
+from tests.e2e.containers import containers, remove_all
 from tests.serving import PERL, TINY_SERVER, Serving
 from tests.waiting import eventually
 
@@ -80,36 +78,6 @@ class Load:
             self.sessions.append(environment_id)
 
 
-@pytest.fixture
-def directory() -> AsyncIterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="tmpenv-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def containers(instance: str) -> set[str]:
-    """List the ids of all containers of an instance, running or not."""
-    client = docker.from_env()
-    try:
-        found = client.api.containers(all=True, filters={"label": f"tmpenv.instance={instance}"})
-        return {one["Labels"]["tmpenv.id"] for one in found}
-    finally:
-        client.close()
-
-
-def remove_all(instance: str) -> None:
-    client = docker.from_env()
-    try:
-        for one in client.containers.list(
-            all=True, filters={"label": f"tmpenv.instance={instance}"}
-        ):
-            one.remove(force=True, v=True)
-        for network in client.networks.list(filters={"label": f"tmpenv.instance={instance}"}):
-            network.remove()
-    finally:
-        client.close()
-
-
 @pytest.mark.parametrize(("backend", "points"), [("docker", 50), ("process", 15)])
 async def test_killed_at_any_point_it_loses_no_session_and_no_place(
     backend: str, points: int, directory: Path
@@ -156,19 +124,30 @@ async def all_answer(server: Serving, sessions: list[str]) -> None:
 
 async def agree(server: Serving, backend: str, instance: str) -> None:
     """See the records, what runs and the counts say the same, before a minute is over."""
+    deadline = time.monotonic() + 60
+    while found := await disagreement(server, backend, instance):
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.2)
 
-    async def do_agree() -> bool:
-        status = await server.status()
-        recorded = {one["id"] for one in status["environments"]}
-        counted = sum(sum(pool["phases"].values()) for pool in status["pools"])
-        is_quiet = all(
-            not pool["waiting"] and not pool["phases"]["draining"] and not pool["phases"]["failed"]
-            for pool in status["pools"]
-        )
-        if backend == "docker":
-            running = containers(instance)
-        else:
-            running = {path.name for path in (server.directory / "environments").iterdir()}
-        return is_quiet and recorded == running and counted == len(recorded)
 
-    await eventually(do_agree, within=60.0, every=0.2)
+async def disagreement(server: Serving, backend: str, instance: str) -> str:
+    status = await server.status()
+    recorded = {one["id"] for one in status["environments"]}
+    counted = sum(sum(pool["phases"].values()) for pool in status["pools"])
+    busy = [
+        pool
+        for pool in status["pools"]
+        if pool["waiting"] or pool["phases"]["draining"] or pool["phases"]["failed"]
+    ]
+    if backend == "docker":
+        running = await asyncio.to_thread(containers, instance)
+    else:
+        running = {
+            path.name for path in (server.directory / "environments").iterdir() if path.is_dir()
+        }
+    if recorded == running and counted == len(recorded) and not busy:
+        return ""
+    return (
+        f"recorded only: {recorded - running}, running only: {running - recorded}, "
+        f"counted: {counted} of {len(recorded)}, busy: {busy}"
+    )

@@ -18,6 +18,7 @@ from proxy.routes import Route, RoutesUnavailable, RouteTable, Standing
 from proxy.settings import ProxySettings
 
 PATIENCE_S = 5.0
+MIB = 1024 * 1024
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -261,3 +262,17 @@ async def settled(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+async def fill(wire: Wire, head: bytes) -> int:
+    """Return how many MiB can be sent before the other side takes no more."""
+    wire.writer.transport.set_write_buffer_limits(high=0)
+    wire.writer.write(head)
+    sent = 0
+    with contextlib.suppress(TimeoutError):
+        while sent < 200:
+            wire.writer.write(b"x" * MIB)
+            async with asyncio.timeout(0.3):
+                await wire.writer.drain()
+            sent += 1
+    return sent

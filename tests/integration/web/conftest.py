@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -51,11 +52,18 @@ LAB = Template(name="lab", title="The Lab", description="Try it", image="lab:1",
 
 
 @pytest.fixture
-def open_site(redis_server: RedisServer, instance: str) -> Open:
+def open_site(redis_server: RedisServer, open_site_on: Open) -> Open:
     """Give what opens a site for a test, on an instance of its own."""
+    return partial(open_site_on, redis_server)
+
+
+@pytest.fixture
+def open_site_on(instance: str) -> Open:
+    """Give what opens a site on a Redis that the test chooses."""
 
     @asynccontextmanager
     async def open_(
+        redis: RedisServer,
         *,
         templates: tuple[Template, ...] = (LAB,),
         pool: Pool | None = None,
@@ -64,7 +72,7 @@ def open_site(redis_server: RedisServer, instance: str) -> Open:
     ) -> AsyncIterator[Site]:
         backend = backend or MemoryBackend()
         deployment = Deployment(
-            redis_server.url,
+            redis.url,
             instance,
             backend,
             templates=templates,

@@ -1,0 +1,203 @@
+"""Connections to targets are kept, each for its own target alone."""
+
+import pytest
+
+from proxy.routes import Standing
+from tests.integration.proxy.kit import OK, Stage, get, settled, status
+
+
+async def test_a_connection_is_used_again(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    environment.answer_all()
+
+    for _ in range(3):
+        await stage.ask(get())
+
+    assert environment.accepted == 1
+    assert repr(stage.proxy).endswith("idle_upstreams=1>")
+
+
+async def test_connections_are_never_shared_between_environments(stage: Stage) -> None:
+    """Not even when two ids lead to one address."""
+    environment = await stage.environment("abc")
+    environment.answer_all()
+    stage.put("def", port=environment.port)
+
+    await stage.ask(get("/user/abc/"))
+    await stage.ask(get("/user/def/"))
+
+    assert environment.accepted == 2
+
+
+async def test_the_clients_connection_survives_the_environments_close(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    environment.answer_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+    visitor = await stage.visit()
+
+    for _ in range(3):
+        await visitor.send(get())
+        head, body = await visitor.response()
+        assert b"close" not in head
+        assert body == b"ok"
+
+    assert environment.accepted == 3
+
+
+@pytest.mark.parametrize("standing", [Standing.DRAINING, Standing.GONE, Standing.STARTING])
+async def test_connections_are_closed_when_the_route_goes(stage: Stage, standing: Standing) -> None:
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+    await visitor.send(get())
+    upstream = await environment.accept()
+    await upstream.head()
+    await upstream.send(OK)
+    await visitor.response()
+
+    stage.put("abc", standing)
+
+    assert await upstream.ended()
+    assert stage.proxy.counts.idle_upstreams == 0
+
+
+async def test_connections_to_a_former_address_are_closed(stage: Stage) -> None:
+    first = await stage.environment("abc")
+    first.answer_all()
+    await stage.ask(get())
+
+    second = await stage.environment("abc")
+    second.answer_all(OK.replace(b"ok", b"no"))
+
+    assert (await stage.ask(get()))[1] == b"no"
+    await settled(lambda: stage.proxy.counts.idle_upstreams == 1)
+
+
+async def test_a_connection_lent_before_the_address_changed_is_not_kept(stage: Stage) -> None:
+    first = await stage.environment("abc")
+    visitor = await stage.visit()
+    await visitor.send(get())
+    upstream = await first.accept()
+    await upstream.head()
+
+    second = await stage.environment("abc")
+    second.answer_all()
+    await upstream.send(OK)
+    await visitor.response()
+
+    assert await upstream.ended()
+    assert (await stage.ask(get()))[1] == b"ok"
+    assert second.accepted == 1
+
+
+async def warm(stage: Stage):  # type: ignore[no-untyped-def]
+    """Return an environment, a visitor, and the idle connection between them."""
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+    await visitor.send(get())
+    upstream = await environment.accept()
+    await upstream.head()
+    await upstream.send(OK)
+    await visitor.response()
+    return environment, visitor, upstream
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_stale_connection_is_retried_once_on_a_fresh_one(stage: Stage, method: str) -> None:
+    environment, visitor, stale = await warm(stage)
+
+    await visitor.send(get("/user/abc/again", method=method))
+    await stale.head()
+    stale.reset()
+    fresh = await environment.accept()
+    head = await fresh.head()
+    fresh.reset()
+
+    assert head.startswith(f"{method} /user/abc/again ".encode())
+    assert status(await visitor.head()) == 502
+    assert environment.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        get(method="POST"),
+        get("/user/abc/", "Content-Length: 2", method="POST") + b"ok",
+        get("/user/abc/", "Content-Length: 2") + b"ok",
+        get(method="DELETE"),
+    ],
+)
+async def test_what_may_have_had_an_effect_is_sent_once(stage: Stage, request_bytes: bytes) -> None:
+    environment, visitor, stale = await warm(stage)
+
+    await visitor.send(request_bytes)
+    await stale.head()
+    stale.reset()
+
+    assert status((await visitor.response())[0]) == 502
+    assert environment.accepted == 1
+
+
+async def test_no_retry_once_the_response_has_begun(stage: Stage) -> None:
+    environment, visitor, stale = await warm(stage)
+
+    await visitor.send(get())
+    await stale.head()
+    await stale.send(b"HTTP/1.1 200")
+    stale.reset()
+
+    assert status((await visitor.response())[0]) == 502
+    assert environment.accepted == 1
+
+
+async def test_a_fresh_connection_is_not_retried(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+
+    await visitor.send(get())
+    (await environment.accept()).reset()
+
+    assert status((await visitor.response())[0]) == 502
+    assert environment.accepted == 1
+
+
+async def test_bytes_behind_a_response_are_dropped_with_their_connection(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    environment.answer_all(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+
+    answers = [await stage.ask(get()) for _ in range(2)]
+
+    assert [body for _, body in answers] == [b"ok", b"ok"]
+    assert environment.accepted == 2
+
+
+async def test_bytes_on_an_idle_connection_end_it(stage: Stage) -> None:
+    environment, visitor, idle = await warm(stage)
+
+    await idle.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+    await settled(lambda: stage.proxy.counts.idle_upstreams == 0)
+    environment.answer_all()
+    await visitor.send(get())
+
+    assert (await visitor.response())[1] == b"ok"
+
+
+async def test_an_idle_connection_is_closed_after_its_time(bare_stage: Stage) -> None:
+    stage = await bare_stage.start(upstream_idle_timeout_s=0.05)
+    _, _, idle = await warm(stage)
+
+    assert await idle.ended()
+
+
+async def test_no_more_than_so_many_idle_connections_are_kept(bare_stage: Stage) -> None:
+    stage = await bare_stage.start(max_idle_upstreams_count=1)
+    environment = await stage.environment("abc")
+    visitors = [await stage.visit() for _ in range(3)]
+    for visitor in visitors:
+        await visitor.send(get())
+    for _ in visitors:
+        upstream = await environment.accept()
+        await upstream.head()
+        await upstream.send(OK)
+    for visitor in visitors:
+        await visitor.response()
+
+    assert stage.proxy.counts.idle_upstreams == 1

@@ -1,0 +1,356 @@
+"""Requests are read in one way or refused, and forwarded as they were read."""
+
+import h11
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.cors import Cors
+from proxy.errors import Refusal
+from proxy.framing import CHUNKED
+from proxy.request import read_request_line, take_unusual_head
+from proxy.request_head import HeaderReader, Headers, Peer
+from proxy.settings import ProxySettings
+
+STRANGER = Peer(b"192.0.2.1", is_trusted=False)
+TRUSTED = Peer(b"10.0.0.1", is_trusted=True)
+
+
+def read(*lines: bytes, peer: Peer = STRANGER) -> Headers:
+    reader = HeaderReader(
+        cors=Cors(("https://page.example",), 600),
+        own_cookies_prefix=b"tmpenv-",
+        max_headers_count=20,
+    )
+    return reader.read(b"".join(b"\r\n" + line for line in lines), peer)
+
+
+def kept(*lines: bytes, peer: Peer = STRANGER) -> list[bytes]:
+    return read(*lines, peer=peer).kept.split(b"\r\n")[1:]
+
+
+def refusal_of(*lines: bytes) -> int:
+    with pytest.raises(Refusal) as caught:
+        read(*lines)
+    return caught.value.error.status
+
+
+OURS = [b"X-Forwarded-For: 192.0.2.1", b"X-Forwarded-Proto: http", b"X-Forwarded-Host: h"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Name : x",
+        b" folded",
+        b"\tfolded",
+        b"no colon",
+        b": no name",
+        b"",
+        b"Na me: x",
+        b"Name: a\x00b",
+        b"Name: a\rb",
+        b"Name: a\nb",
+        b"Name: a\x7fb",
+        b"N\xe4me: x",
+        b"Content-Length: +5",
+        b"Content-Length: -5",
+        b"Content-Length: 0x5",
+        b"Content-Length: 5, 5",
+        b"Content-Length: ",
+        b"Content-Length: 5 5",
+        b"Content-Length: \xb2",
+        b"Content-Length: 1000000000000000000",
+        b"Transfer-Encoding: gzip",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: chunked, chunked",
+        b"Transfer-Encoding: identity",
+        b"Transfer-Encoding: \x0bchunked",
+        b"Transfer-Encoding:",
+        b"Host: again",
+        b"hOST: again",
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(line: bytes) -> None:
+    assert refusal_of(b"Host: h", line) == 400
+    assert refusal_of(line, b"Host: h") == 400
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"Content-Length: 5", b"Content-Length: 5"),
+        (b"Content-Length: 5", b"content-length: 6"),
+        (b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+        (b"Transfer-Encoding: chunked", b"Content-Length: 0"),
+        (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+        (b"Transfer-Encoding: chunked", b"TRANSFER-ENCODING: identity"),
+    ],
+)
+def test_a_body_framed_twice_is_refused(lines: tuple[bytes, ...]) -> None:
+    assert refusal_of(b"Host: h", *lines) == 400
+
+
+def test_too_many_headers_are_431() -> None:
+    # Many and long enough that counting them is worth while.
+    assert refusal_of(*(b"X-%d: abcdefgh" % number for number in range(21))) == 431
+    assert read(*(b"X-%d: abcdefgh" % number for number in range(20)))
+
+
+@pytest.mark.parametrize(
+    ("line", "length"),
+    [
+        (b"X: y", 0),
+        (b"Content-Length: 0", 0),
+        (b"content-length:5\t", 5),
+        (b"Content-Length: 005", 5),
+        (b"Transfer-Encoding: Chunked", CHUNKED),
+        (b"TRANSFER-ENCODING:chunked ", CHUNKED),
+    ],
+)
+def test_the_length_of_a_body_is_read(line: bytes, length: int) -> None:
+    assert read(b"Host: h", line).length == length
+
+
+def test_order_case_and_repeats_are_kept() -> None:
+    lines = [b"host:h", b"X-b: 1", b"x-A:  2 ", b"X-b: 3", b"Cookie: a=b", b"cookie: c=\xff"]
+
+    assert kept(*lines) == [*lines, *OURS]
+
+
+def test_what_is_for_this_hop_stays_here() -> None:
+    assert kept(
+        b"Connection: keep-alive, X-Named, x-other",
+        b"Host: h",
+        b"Keep-Alive: 5",
+        b"Proxy-Connection: keep-alive",
+        b"Proxy-Authorization: secret",
+        b"Proxy-Authenticate: x",
+        b"TE: trailers",
+        b"Trailer: X",
+        b"Upgrade: h2c",
+        b"Transfer-Encoding: chunked",
+        b"x-named: 1",
+        b"X-Other: 2",
+        b"X-Other: 3",
+        b"X-Others: 4",
+    ) == [b"Host: h", b"X-Others: 4", *OURS]
+
+
+def test_connection_cannot_take_away_what_gives_a_request_its_meaning() -> None:
+    lines = [b"Host: h", b"Cookie: a", b"Authorization: b", b"Content-Length: 3"]
+    names = b"Connection: Host, Cookie, Authorization, Content-Length, Transfer-Encoding"
+
+    headers = read(names, *lines)
+
+    assert headers.kept.split(b"\r\n")[1:] == [*lines, *OURS]
+    assert headers.length == 3
+
+
+def test_what_a_stranger_says_of_its_way_is_dropped() -> None:
+    assert kept(
+        b"Forwarded: for=1.2.3.4",
+        b"X-Forwarded-For: 1.2.3.4",
+        b"x-forwarded-proto: https",
+        b"X-Forwarded-Host: evil",
+        b"X-Forwarded-Prefix: /evil",
+        b"X-Forwarded-Port: 1",
+        b"X-Forwarded-Anything: 1",
+        b"X-Real-IP: 1.2.3.4",
+        b"X-Request-Id: 1",
+        b"Host: h",
+    ) == [b"Host: h", *OURS]
+
+
+def test_what_a_trusted_proxy_says_is_appended_to() -> None:
+    headers = read(
+        b"X-Forwarded-For: 1.2.3.4",
+        b"X-Forwarded-For: 5.6.7.8",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Host: Public.Example",
+        b"X-Forwarded-Prefix: /Lab/",
+        b"X-Real-IP: 1.2.3.4",
+        b"X-Request-Id: 1",
+        b"Host: h",
+        peer=TRUSTED,
+    )
+
+    assert headers.kept.split(b"\r\n")[1:] == [
+        b"X-Real-IP: 1.2.3.4",
+        b"X-Request-Id: 1",
+        b"Host: h",
+        b"X-Forwarded-For: 1.2.3.4, 5.6.7.8, 10.0.0.1",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Host: Public.Example",
+    ]
+    assert headers.outer_prefix == b"/Lab"
+
+
+@pytest.mark.parametrize(
+    ("cookies", "forwarded"),
+    [
+        (b"a=1; tmpenv-session=s; b=2", [b"Cookie: a=1; b=2"]),
+        (b"tmpenv-session=s", []),
+        (b"tmpenv-a=s; tmpenv-b=t", []),
+        (b"a=tmpenv-b;c=d", [b"Cookie: a=tmpenv-b; c=d"]),
+        (b'a=1;tmpenv-x="q"', [b"Cookie: a=1"]),
+    ],
+)
+def test_our_own_cookies_reach_the_application_alone(
+    cookies: bytes, forwarded: list[bytes]
+) -> None:
+    headers = read(b"Host: h", b"Cookie: " + cookies)
+
+    assert headers.kept.split(b"\r\n")[1:] == [b"Host: h", *forwarded, *OURS]
+    assert headers.kept_whole.split(b"\r\n")[1:] == [b"Host: h", b"Cookie: " + cookies, *OURS]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((b"Connection: Upgrade", b"Upgrade: websocket"), True),
+        ((b"Connection: keep-alive, upgrade", b"UPGRADE: WebSocket"), True),
+        ((b"Connection: keep-alive", b"connection: upgrade", b"Upgrade: websocket"), True),
+        ((b"Connection: upgrade", b"Upgrade: h2c"), False),
+        ((b"Upgrade: websocket",), False),
+        ((b"Connection: upgrade",), False),
+    ],
+)
+def test_a_tunnel_must_be_asked_for_twice(lines: tuple[bytes, ...], expected: bool) -> None:
+    assert read(b"Host: h", *lines).wants_websocket is expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((b"Accept: text/html,*/*", b"Sec-Fetch-Mode: navigate"), True),
+        ((b"Accept: text/html",), True),
+        ((b"Accept: text/html", b"Sec-Fetch-Mode: cors"), False),
+        ((b"Accept: */*",), False),
+        ((), False),
+    ],
+)
+def test_a_navigation_is_told_from_a_call(lines: tuple[bytes, ...], expected: bool) -> None:
+    assert read(b"Host: h", *lines).is_navigation is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET / HTTP/1.2", 400),
+        (b"GET / HTTP/2.0", 400),
+        (b"PRI * HTTP/2.0", 400),
+        (b"GET / HTTP/0.9", 400),
+        (b"GET / http/1.1", 400),
+        (b"GET /", 400),
+        (b"GET  / HTTP/1.1", 400),
+        (b"GET /  HTTP/1.1", 400),
+        (b"GET / HTTP/1.1 ", 400),
+        (b"GET\t/ HTTP/1.1", 400),
+        (b" GET / HTTP/1.1", 400),
+        (b"G(T / HTTP/1.1", 400),
+        (b"GET /a b HTTP/1.1", 400),
+        (b"GET /\xc3\xa9 HTTP/1.1", 400),
+        (b"GET /?\xc3\xa9 HTTP/1.1", 400),
+        (b"GET /\x00 HTTP/1.1", 400),
+        (b"GET /#x HTTP/1.1", 400),
+        (b"GET /" + b"x" * 100 + b" HTTP/1.1", 414),
+    ],
+)
+def test_a_malformed_request_line_is_refused(line: bytes, status: int) -> None:
+    data = line + b"\r\nHost: h\r\n\r\n"
+
+    with pytest.raises(Refusal) as caught:
+        read_request_line(data, len(data) - 4, 100)
+
+    assert caught.value.error.status == status
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00", 400),
+        (b"GET / HTTP/1.1\nHost: h\n\n", 400),
+        (b"\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\n", 400),
+        (b"GET / HTTP/1.1\r\nA: b\rC: d", 400),
+        (b"GET /" + b"x" * 200, 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 2000, 431),
+    ],
+)
+def test_what_cannot_become_a_head_is_not_waited_for(data: bytes, status: int) -> None:
+    settings = ProxySettings(max_head_bytes=1000, max_url_bytes=100)
+
+    with pytest.raises(Refusal) as caught:
+        take_unusual_head(data, settings)
+
+    assert caught.value.error.status == status
+
+
+@pytest.mark.parametrize("head", [b"", b"\r", b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nX: y\r\n"])
+def test_every_beginning_of_a_head_is_waited_for(head: bytes) -> None:
+    for end in range(len(head) + 1):
+        data = head[:end]
+        assert take_unusual_head(data, ProxySettings()) == data.lstrip(b"\r\n") or data.endswith(
+            b"\r"
+        )
+
+
+token = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=12).map(str.encode)
+value = st.text(
+    st.characters(codec="latin-1", exclude_characters="\x7f", min_codepoint=0x20).filter(
+        lambda c: not "\x7f" <= c <= "\x9f"
+    ),
+    max_size=30,
+).map(lambda text: text.encode("latin-1").strip())
+lines = st.lists(
+    st.one_of(
+        st.tuples(token, value),
+        st.sampled_from(
+            [
+                (b"Connection", b"x-a, close"),
+                (b"X-A", b"named"),
+                (b"Transfer-Encoding", b"chunked"),
+                (b"Content-Length", b"7"),
+                (b"Cookie", b"a=b; tmpenv-x=y"),
+                (b"X-Forwarded-For", b"1.2.3.4"),
+                (b"Upgrade", b"h2c"),
+                (b"Expect", b"100-continue"),
+            ]
+        ),
+    ),
+    max_size=8,
+)
+
+
+@given(lines)
+def test_a_strict_parser_reads_from_what_is_forwarded_the_same_message(
+    sent: list[tuple[bytes, bytes]],
+) -> None:
+    """Whatever is accepted is framed alike by us and by whoever reads it next."""
+    try:
+        headers = read(b"Host: h", *(name + b": " + value for name, value in sent))
+    except Refusal:
+        return
+    framing = b"\r\nTransfer-Encoding: chunked" if headers.length == CHUNKED else b""
+    server = h11.Connection(h11.SERVER)
+
+    server.receive_data(b"POST / HTTP/1.1" + headers.kept + framing + b"\r\n\r\n")
+    request = server.next_event()
+
+    assert isinstance(request, h11.Request)
+    seen = dict(request.headers)
+    assert int(seen.get(b"content-length", 0)) == max(headers.length, 0)
+    assert (b"transfer-encoding" in seen) == (headers.length == CHUNKED)
+    assert seen[b"x-forwarded-for"] == b"192.0.2.1"
+    assert b"connection" not in seen
+    assert b"tmpenv-" not in seen.get(b"cookie", b"")
+
+
+@given(st.binary(max_size=200))
+def test_no_block_raises_anything_but_a_refusal(block: bytes) -> None:
+    try:
+        read(block)
+    except Refusal as refusal:
+        status = refusal.error.status
+        assert status in (400, 431)

@@ -1,0 +1,70 @@
+"""What ``tmpenv serve`` says when it is up."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+
+from spawner.model import Pool, Template
+from web.app import Running
+from web.version import VERSION
+from web.views import title_of
+
+
+def banner(running: Running) -> str:
+    """Say where it serves, what, on what, and what one must know about that."""
+    settings, recipes = running.settings, running.recipes
+    backend = running.choice.backend
+    exits = {
+        "keep": "Ctrl-C; environments go on, and the next start finds them",
+        "stop": "Ctrl-C; all environments end with it",
+    }
+    lines = [
+        f"tmpenv {VERSION} is up.",
+        "",
+        f"  Open       {public_url(settings.host, running.port)}",
+        f"  Backend    {backend.name}",
+        *_recipes(recipes.templates, recipes.pools),
+        f"  State      {settings.state}",
+        f"  End        {exits[settings.on_exit]}",
+    ]
+    lines += [f"\n{note}" for note in _notes(running)]
+    return "\n".join(lines) + "\n"
+
+
+def public_url(host: str, port: int) -> str:
+    """Give an address that can be clicked on this machine."""
+    if host in ("", "0.0.0.0", "::") or _is_loopback(host):  # noqa: S104  # read, not bound
+        host = "localhost"
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}/" if port != 80 else f"http://{shown}/"
+
+
+def _recipes(templates: Mapping[str, Template], pools: Mapping[str, Pool]) -> Iterator[str]:
+    for index, (name, template) in enumerate(templates.items()):
+        head = "Templates" if index == 0 else ""
+        pool = pools[name]
+        yield (
+            f"  {head:<10} {title_of(template)} (/launch/{name}): "
+            f"up to {pool.size}, {pool.target} kept ready"
+        )
+
+
+def _notes(running: Running) -> Iterator[str]:
+    choice = running.choice
+    if choice.reason:
+        yield f"Not on Docker: {choice.reason}"
+    if choice.backend.warning:
+        yield f"WARNING: {choice.backend.warning}"
+        if not _is_loopback(running.settings.host):
+            yield (
+                f"WARNING: It listens on {running.settings.host}: whoever reaches that address "
+                "can run programs on this machine."
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,92 @@
+"""Show pools and environments in a terminal, or plainly where there is none."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_PLAIN_WIDTH = 500  # nothing is cut where no terminal sets the width
+
+
+def show(status: dict[str, Any], console: Console) -> None:
+    """Print what ``GET /api/status`` answered."""
+    backend = status["backend"]["name"]
+    console.print(f"tmpenv {status['version']}, instance {status['instance']}, on {backend}\n")
+    _show(_pools(status["pools"]), console)
+    console.print()
+    if status["environments"]:
+        _show(_environments(status["environments"]), console)
+    else:
+        console.print("There are no environments.")
+
+
+def console_for_output() -> Console:
+    """Give a console as wide as the terminal, or one that cuts nothing."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+
+
+def _show(table: Table, console: Console) -> None:
+    if console.is_terminal:
+        console.print(table)
+        return
+    columns = [list(column.cells) for column in table.columns]
+    headers = [str(column.header) for column in table.columns]
+    rows = [headers, *(list(map(str, row)) for row in zip(*columns, strict=True))]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(headers))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        console.print("  ".join(cells).rstrip(), markup=False)
+
+
+def _pools(pools: list[dict[str, Any]]) -> Table:
+    table = Table("POOL", "SIZE", "READY", "IN USE", "STARTING", "ENDING", "WAITING", "STATE")
+    for pool in pools:
+        phases = pool["phases"]
+        table.add_row(
+            pool["template"],
+            str(pool["size"]),
+            str(phases["ready"]),
+            str(phases["assigned"]),
+            str(phases["creating"] + phases["starting"]),
+            str(phases["draining"] + phases["failed"]),
+            str(pool["waiting"]),
+            _state(pool),
+        )
+    return table
+
+
+def _state(pool: dict[str, Any]) -> str:
+    trouble = pool["trouble"]
+    if trouble:
+        return f"failing ({trouble['failures']}): {trouble['reason']}"
+    return pool["progress"] or "ok"
+
+
+def _environments(environments: list[dict[str, Any]]) -> Table:
+    table = Table("ENVIRONMENT", "TEMPLATE", "PHASE", "AGE", "ENDS IN", "REASON")
+    now = datetime.now(UTC)
+    for one in sorted(environments, key=lambda each: str(each["created_at"])):
+        table.add_row(
+            one["id"],
+            one["template"],
+            one["phase"],
+            _apart(one["created_at"], now),
+            _apart(now, one["expires_at"]),
+            one["reason"],
+        )
+    return table
+
+
+def _apart(first: str | datetime | None, last: str | datetime | None) -> str:
+    if first is None or last is None:
+        return "-"
+    start, end = (
+        datetime.fromisoformat(one) if isinstance(one, str) else one for one in (first, last)
+    )
+    seconds = max(0, int((end - start).total_seconds()))
+    for unit, letter in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit}{letter}"
+    return f"{seconds}s"
