@@ -176,7 +176,7 @@ class DockerRig(Rig):
 
     def refused(self) -> tuple[Backend, Order]:
         self._instances.add("one")
-        return self._make("one"), self.order(command=["/no/such/program"])
+        return self._make("one"), self.order(mounts=["/nowhere:/inside"])
 
     def cut_off(self) -> Backend:
         return DockerBackend("one", DockerSettings(url="unix:///nowhere/docker.sock"))

@@ -58,8 +58,9 @@ engine() {
         systemctl start docker || true
     else
         mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || true
-        # A pid file left by a killed daemon keeps the next one from starting.
-        pgrep -x dockerd >/dev/null || rm -f /var/run/docker.pid
+        # Pid files left by a killed daemon keep the next one from starting.
+        pgrep -x dockerd >/dev/null ||
+            rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
         setsid nohup dockerd >>"$log" 2>&1 </dev/null 9>&- &
         disown
     fi

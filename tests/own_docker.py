@@ -1,0 +1,88 @@
+"""A Docker daemon of a test's own, which it may stop, kill and start again.
+
+It leaves the firewall alone, and with it the machine's own daemon: so
+containers here have no way out. They outlive it (``live-restore``).
+"""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import docker
+
+_READY_S = 60.0
+
+
+class OwnDocker:
+    def __init__(self, directory: Path) -> None:
+        self.url = f"unix://{directory}/d.sock"
+        self._directory = directory
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the daemon; return when it answers."""
+        place = self._directory
+        # Left by a kill; a containerd that nobody has reaped would be taken for a living one.
+        (place / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
+        with (place / "log").open("ab") as log:
+            self._daemon = subprocess.Popen(
+                [
+                    *("dockerd", "--host", self.url, "--data-root", place / "data"),
+                    *("--exec-root", place / "exec", "--pidfile", place / "pid"),
+                    *("--bridge=none", "--iptables=false", "--ip6tables=false", "--live-restore"),
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _READY_S
+        while not self._answers():
+            assert self._daemon.poll() is None, (place / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "dockerd does not answer"
+            time.sleep(0.1)
+
+    def load(self, *images: str) -> None:
+        """Copy images from the machine's own daemon."""
+        saved = subprocess.run(["docker", "save", *images], check=True, capture_output=True)
+        command = ["docker", "--host", self.url, "load", "--quiet"]
+        subprocess.run(command, input=saved.stdout, check=True, capture_output=True)
+
+    def kill(self) -> None:
+        """End the daemon as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the daemon as an operator would."""
+        self._end(signal.SIGTERM)
+
+    def clear(self) -> None:
+        """Remove everything that was run here, and end the daemon."""
+        if self._daemon is None:
+            self.start()
+        client = docker.DockerClient(self.url)
+        for container in client.containers.list(all=True):
+            container.remove(force=True, v=True)
+        client.networks.prune()
+        client.close()
+        self.stop()
+        self._unmount()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._daemon:
+            os.kill(self._daemon.pid, how)
+            self._daemon.wait(_READY_S)
+            self._daemon = None
+
+    def _unmount(self) -> None:
+        """Take down the mounts that a killed daemon leaves."""
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in sorted(mounts, reverse=True):
+            if mount.startswith(f"{self._directory}/"):
+                subprocess.run(["umount", "--lazy", mount], check=False)
+
+    def _answers(self) -> bool:
+        asked = ["docker", "--host", self.url, "version"]
+        return subprocess.run(asked, check=False, capture_output=True).returncode == 0
