@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from spawner.backends.memory_faults import NeverStarts
+from spawner.backends.memory_faults import NeverReady, NeverStarts
 from spawner.model import Auth, Phase, Pool, Template
 from tests.integration.web.conftest import API_KEY, LAB, Open, Site
 from tests.waiting import eventually
@@ -56,8 +56,7 @@ async def test_a_template_can_be_named(open_site: Open, body: dict[str, str]) ->
         assert (await spawned(site, json=body))["template"] == "r"
 
 
-async def test_the_default_template_can_be_set(open_site: Open) -> None:
-    # The check against the configured templates is the loader's; here all are known.
+async def test_without_a_name_the_first_template_is_handed_out(open_site: Open) -> None:
     async with open_site(templates=(R, LAB)) as site:
         assert (await spawned(site))["template"] == "r"
 
@@ -151,10 +150,17 @@ async def test_a_failing_pool_says_why(open_site: Open) -> None:
 
 
 async def test_a_launch_that_takes_too_long_is_given_up(open_site: Open) -> None:
-    async with open_site(pool=Pool(size=0), launch_timeout="10ms") as site:
+    async with open_site(
+        templates=(Template(name="lab", start_timeout=60),),
+        pool=Pool(size=1, spare=0),
+        backend=NeverReady(),
+        launch_timeout="50ms",
+    ) as site:
         response = await site.client.post("/api/spawn")
 
-        assert response.status in (429, 503)
+        assert (response.status, (await response.json())["type"]) == (503, "launch_timeout")
+        assert response.headers["Retry-After"]
+        assert (await site.pool("lab")).waiting == 0
 
 
 async def test_tokens_are_in_the_url_only_where_the_visitor_carries_them(open_site: Open) -> None:
