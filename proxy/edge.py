@@ -33,7 +33,7 @@ class Counts:
     requests: int
     websockets: int
     idle_upstreams: int
-    busy_upstreams: int
+    busy_upstreams: int  # lent, or being opened
 
 
 class Edge:
@@ -82,12 +82,13 @@ class Edge:
         """What is open at this moment."""
         targets = [self.application, *self.targets.values()]
         idle = sum(len(target.idle) for target in targets)
+        opened = sum(len(target.open) + len(target.connecting) for target in targets)
         return Counts(
             connections=len(self.clients) + len(self.tunnels),
             requests=sum(client.exchange is not None for client in self.clients),
             websockets=len(self.tunnels),
             idle_upstreams=idle,
-            busy_upstreams=sum(len(target.open) for target in targets) - idle,
+            busy_upstreams=opened - idle,
         )
 
     def find(self, environment_id: bytes) -> Target | EdgeError | None:

@@ -5,6 +5,7 @@ ends exactly once: answered, refused by the edge, or cut. Nothing here waits: on
 a pooled connection the request leaves in the same call that brought its head.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 from proxy.activity import KNOWN_POLLS
@@ -13,8 +14,8 @@ from proxy.errors import BadBody, BadResponse, EdgeError
 from proxy.framing import CHUNKED, Body, body_of
 from proxy.request import Request
 from proxy.response_head import (
-    STATUS_LINE,
     ResponseHeaders,
+    match_response_head,
     read_response_headers,
 )
 from proxy.tunnel import Tunnel
@@ -48,7 +49,7 @@ class Exchange:
         self.target = target
         self.request = request
         self.upstream: Upstream | None = None
-        self._message: list[bytes] = []  # what waits for a connection, or for a retry
+        self._message = b""  # what waits for a connection, or for a retry
         self._held = b""  # a response head that is not whole
         self._body: Body | None = None  # of the response, once its head was relayed
         self._keeps_target = False
@@ -72,16 +73,15 @@ class Exchange:
             prefix_line=target.prefix_line,
             authorization_line=target.authorization_line,
         )
-        if request.headers.length == 0:
-            self._message.append(message)  # kept: a stale connection may ask for it again
-        if (upstream := target.take()) is not None:
-            self.upstream = upstream
-            upstream.exchange = self
-            upstream.transport.write(message)
+        upstream = target.take()
+        if upstream is None or request.headers.length == 0:
+            self._message = message  # a stale connection may ask for it again
+        if upstream is None:
+            target.connect(self)
             return
-        if request.headers.length != 0:
-            self._message.append(message)
-        target.connect(self)
+        self.upstream = upstream
+        upstream.exchange = self
+        upstream.transport.write(message)
 
     def upload(self, piece: bytes) -> None:
         """Send on a piece of the request's body."""
@@ -90,7 +90,7 @@ class Exchange:
         if self.upstream is not None:
             self.upstream.transport.write(piece)
         else:
-            self._message.append(piece)
+            self._message += piece  # not often: reading is held from now on
             self.client.hold_reading(is_held=True)
 
     def connected(self, upstream: Upstream) -> None:
@@ -100,7 +100,7 @@ class Exchange:
         if self.client.is_write_paused:
             upstream.transport.pause_reading()
         self.client.hold_reading(is_held=False)
-        upstream.transport.write(b"".join(self._message))
+        upstream.transport.write(self._message)
 
     def hold_response(self, *, is_held: bool) -> None:
         """Hold the target while the client takes no more, or let it go on."""
@@ -161,40 +161,31 @@ class Exchange:
             data, self._held = self._held + data, b""
         limit = self.target.settings.max_response_head_bytes
         while data:
-            end = data.find(b"\r\n\r\n")
-            if end > limit or (end < 0 and len(data) > limit):
-                raise BadResponse("its head is too long.")
-            if end < 0:
-                if not data.startswith(b"HTTP/1."[: len(data)]):
-                    raise BadResponse("it is not HTTP/1.")
+            match = match_response_head(data, limit)
+            if match is None:
                 self._held = data
                 return
-            data = self._take_head(data, end)
+            data = self._take_head(match, data)
 
-    def _take_head(self, data: bytes, end: int) -> bytes:
-        """Act on the head that ends at ``end``; return what follows an interim one."""
-        line = STATUS_LINE.match(data, 0, end + 2)
-        if line is None:
-            raise BadResponse("its status line is malformed.")
+    def _take_head(self, match: re.Match[bytes], data: bytes) -> bytes:
+        """Act on a head; return what follows an interim one."""
+        minor, status, block = match.groups()
         at_prefix = not self.request.destination.rest
-        headers = read_response_headers(
-            data[line.end() : end], self.target.rules, at_prefix=at_prefix
-        )
-        status = line[2]
+        headers = read_response_headers(block, self.target.rules, at_prefix=at_prefix)
         if status[0] == 0x31:  # 1xx: interim
-            rest = data[end + 4 :]
+            rest = data[match.end() :]
             if status.startswith(b"101"):
                 self._open_tunnel(status, headers, rest)
                 return b""
             self._relay_interim(status, headers)
             return rest
-        is_http_11 = line[1] == b"1"
+        is_http_11 = minor == b"1"
         if not is_http_11 and headers.length == CHUNKED:
             raise BadResponse("HTTP/1.0 knows no chunks.")
         reply = compose_reply(
             self.request, status, headers, is_http_11=is_http_11, may_keep=self.client.may_keep()
         )
-        self._respond(reply, data, end + 4)
+        self._respond(reply, data, match.end())
         return b""
 
     def _relay_interim(self, status: bytes, headers: ResponseHeaders) -> None:
@@ -206,7 +197,7 @@ class Exchange:
     def _respond(self, reply: Reply, data: bytes, start: int) -> None:
         """Relay a response, of which ``data`` holds what has come of the body from ``start``."""
         transport = self.client.transport
-        self._message.clear()
+        self._message = b""
         self._keeps_client, self._keeps_target = reply.keeps_client, reply.keeps_target
         length = reply.length
         if length == len(data) - start and len(data) < _MAX_JOINED_BYTES:

@@ -24,7 +24,10 @@ from proxy.grammar import (
 )
 from proxy.settings import ProxySettings
 
-STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2}(?: " + VALUE + rb"*+)?+)(?=\r\n)")
+# Groups: minor version, code with reason, header block.
+_HEAD = re.compile(
+    rb"HTTP/1\.([01]) ([1-5][0-9]{2}(?: " + VALUE + rb"*+)?+)(" + BLOCK.pattern + rb")\r\n\r\n"
+)
 
 _SITE_WIDE = (
     b"alt-svc",
@@ -111,25 +114,41 @@ def environment_rules(
     )
 
 
+def match_response_head(data: bytes, max_bytes: int) -> re.Match[bytes] | None:
+    """Return the head that ``data`` begins with, None if it is not whole yet.
+
+    Raises:
+        BadResponse: It is not a head, or too long.
+    """
+    match = _HEAD.match(data)
+    if match is not None and match.end() <= max_bytes:
+        return match
+    if match is not None or len(data) > max_bytes:
+        raise BadResponse("its head is too long.")
+    if b"\r\n\r\n" in data or not data.startswith(b"HTTP/1."[: len(data)]):
+        raise BadResponse("its head is malformed.")
+    return None
+
+
 def read_response_headers(
     block: bytes, rules: ResponseRules, *, at_prefix: bool
 ) -> ResponseHeaders:
-    """Return what ``block`` says under ``rules``.
+    """Return what ``block``, from a matched head, says under ``rules``.
 
     ``at_prefix`` says that the request was for the bare prefix: a cookie without
     a Path would then be the parent's (RFC 6265 §5.1.4).
 
     Raises:
-        BadResponse: The block is malformed or ambiguous.
+        BadResponse: The body's framing is ambiguous.
     """
-    if not BLOCK.fullmatch(block):
-        raise BadResponse("a header line is malformed.")
     lowered = block.lower()
     found = find(_FINDER, lowered)
     length = _read_length(found)
+    if length >= 0 and len(found) == 1:  # nothing but the length is of interest to us
+        return ResponseHeaders(block, length, closes=False, keeps_alive=False, is_websocket=False)
     connection = options(found[b"connection"]) if b"connection" in found else _NOTHING
     removed = rules.removed & found.keys()
-    if connection and not connection <= USUAL_OPTIONS:
+    if not connection <= USUAL_OPTIONS:
         removed |= named_by(connection)
     kept = without_lines(block, lowered, removed) if removed else block
     if not _JUDGED.isdisjoint(found):
@@ -137,9 +156,9 @@ def read_response_headers(
     return ResponseHeaders(
         kept,
         length,
-        b"close" in connection,
-        b"keep-alive" in connection,
-        b"upgrade" in found and b"websocket" in options(found[b"upgrade"]),
+        closes=b"close" in connection,
+        keeps_alive=b"keep-alive" in connection,
+        is_websocket=b"upgrade" in found and b"websocket" in options(found[b"upgrade"]),
     )
 
 

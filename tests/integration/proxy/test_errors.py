@@ -249,11 +249,12 @@ async def test_a_visitor_that_leaves_during_a_connect_leaves_nothing(
     visitor = await stage.visit()
     await visitor.send(get())
     await settled(lambda: stage.proxy.counts.requests == 1)
+    assert stage.proxy.counts.busy_upstreams == 1
 
     await visitor.close()
 
     await settled(lambda: stage.proxy.counts.connections == 0)
-    await settled(lambda: stage.proxy.counts.busy_upstreams == 0)
+    assert stage.proxy.counts.busy_upstreams == 0
 
 
 async def test_a_response_that_does_not_come_in_time_is_504(bare_stage: Stage) -> None:

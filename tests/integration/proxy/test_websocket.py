@@ -190,6 +190,17 @@ async def test_a_websocket_is_told_when_its_environment_goes(
     await settled(lambda: stage.proxy.counts.websockets == 0)
 
 
+async def test_the_close_frame_can_be_read_by_a_visitor_that_is_still_sending(
+    stage: Stage,
+) -> None:
+    visitor, _ = await tunnel(stage)
+    await fill(visitor, b"")  # nobody reads: it waits in the proxy and before it
+
+    stage.put("abc", Standing.GONE)
+
+    assert await visitor.rest() == CLOSE_1001
+
+
 async def test_a_close_frame_is_never_put_into_a_frame(stage: Stage) -> None:
     visitor, upstream = await tunnel(stage)
     await upstream.send(b"\x81\x05hel")

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from proxy.errors import BadResponse
 from proxy.framing import CHUNKED, UNTIL_CLOSE
 from proxy.response_head import (
-    STATUS_LINE,
     ResponseHeaders,
     ResponseRules,
     environment_rules,
+    match_response_head,
     read_response_headers,
     without_length,
 )
@@ -25,8 +25,15 @@ def rules(**settings: bool) -> ResponseRules:
 def read(
     *lines: bytes, under: ResponseRules | None = None, at_prefix: bool = False
 ) -> ResponseHeaders:
-    block = b"".join(b"\r\n" + line for line in lines)
-    return read_response_headers(block, under or rules(), at_prefix=at_prefix)
+    return read_block(b"".join(b"\r\n" + line for line in lines), under, at_prefix=at_prefix)
+
+
+def read_block(
+    block: bytes, under: ResponseRules | None = None, *, at_prefix: bool = False
+) -> ResponseHeaders:
+    match = match_response_head(b"HTTP/1.1 200 OK" + block + b"\r\n\r\n", 10_000)
+    assert match is not None
+    return read_response_headers(match[3], under or rules(), at_prefix=at_prefix)
 
 
 def kept(*lines: bytes, under: ResponseRules | None = None, at_prefix: bool = False) -> list[bytes]:
@@ -217,9 +224,24 @@ def test_what_can_be_read_in_two_ways_is_not_relayed(lines: tuple[bytes, ...]) -
     ],
 )
 def test_a_status_line_is_read_strictly(line: bytes, status: bytes | None) -> None:
-    match = STATUS_LINE.match(line + b"\r\n")
+    try:
+        match = match_response_head(line + b"\r\nX: y\r\n\r\n", 1000)
+    except BadResponse:
+        match = None
 
     assert (match[2] if match else None) == status
+
+
+def test_a_head_is_waited_for_and_never_longer_than_its_limit() -> None:
+    head = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"
+
+    waiting = [match_response_head(head[:end], len(head)) for end in range(1, len(head))]
+
+    assert waiting == [None] * len(waiting)
+    assert match_response_head(head + b"body", len(head)) is not None
+    for data in (head, head[:-1]):
+        with pytest.raises(BadResponse):
+            match_response_head(data, len(head) - 2)
 
 
 def test_a_length_can_be_taken_off() -> None:
@@ -257,7 +279,7 @@ def test_a_strict_parser_reads_what_is_relayed(sent: list[tuple[bytes, bytes]]) 
 @given(st.binary(max_size=200))
 def test_no_block_raises_anything_but_a_bad_response(block: bytes) -> None:
     try:
-        headers = read(block)
+        headers = read_block(block)
     except BadResponse:
         return
 
