@@ -19,7 +19,7 @@ from proxy.request import Request, read_request_line, take_unusual_head
 from proxy.request_head import Headers
 from proxy.routes import Route
 from proxy.target import read_target
-from proxy.upstream import Target
+from proxy.upstream import HIGH_WATER_BYTES, Target
 
 if TYPE_CHECKING:
     from proxy.edge import Edge
@@ -38,7 +38,6 @@ class Client(asyncio.Protocol):
         "_is_closing",
         "_is_head_dated",
         "_is_held_by_buffer",
-        "_is_held_by_target",
         "_is_taking",
         "_peer",
         "_waiting",
@@ -46,6 +45,7 @@ class Client(asyncio.Protocol):
         "deadline",
         "edge",
         "exchange",
+        "is_held_by_target",
         "is_write_paused",
         "transport",
     )
@@ -64,7 +64,7 @@ class Client(asyncio.Protocol):
         self._headers: Headers | None = None
         self._is_head_dated = True
         self._is_held_by_buffer = False
-        self._is_held_by_target = False
+        self.is_held_by_target = False
         self._is_closing = False
         self._is_taking = False
 
@@ -73,6 +73,7 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a head."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         name = self.transport.get_extra_info("peername")
         self._peer = self.edge.peer(name[0] if name else "")
         self.deadline = self.edge.clock() + self.edge.settings.header_timeout_s
@@ -286,7 +287,7 @@ class Client(asyncio.Protocol):
             return
         # Closing a socket with unread input resets it, and the answer may be lost
         # (RFC 9112 §9.6). So only our side is closed, and the rest is read and dropped.
-        self._is_held_by_buffer = self._is_held_by_target = False
+        self._is_held_by_buffer = self.is_held_by_target = False
         self._steer_reading()
         self.transport.write_eof()
 
@@ -326,14 +327,14 @@ class Client(asyncio.Protocol):
 
     def hold_reading(self, *, is_held: bool) -> None:
         """Hold the visitor's body while the target takes no more, or let it go on."""
-        self._is_held_by_target = is_held
+        self.is_held_by_target = is_held
         self._steer_reading()
         self._date()
 
     def _steer_reading(self) -> None:
         if self.transport.is_closing():
             return
-        if self._is_held_by_buffer or self._is_held_by_target:
+        if self._is_held_by_buffer or self.is_held_by_target:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
@@ -341,7 +342,7 @@ class Client(asyncio.Protocol):
     def _date(self) -> None:
         """Set the deadline of an open exchange."""
         settings = self.edge.settings
-        if self._is_held_by_target:
+        if self.is_held_by_target:
             self.deadline = math.inf
         elif self.body is not None:
             self.deadline = self.edge.clock() + settings.body_timeout_s

@@ -114,14 +114,7 @@ class Edge:
         if route.standing is Standing.LIVE:
             return self._target_of(route)
         if route.standing is Standing.STARTING:
-            return EdgeError(
-                503,
-                "starting",
-                "The environment is starting.",
-                route.environment_id,
-                route.template,
-                retry_after_s=self.settings.starting_retry_after_s,
-            )
+            return self.starting(route.environment_id, route.template)
         return EdgeError(
             410,
             "gone",
@@ -129,6 +122,17 @@ class Edge:
             route.environment_id,
             route.template,
             route.reason or "unknown",
+        )
+
+    def starting(self, environment_id: str = "", template: str = "") -> EdgeError:
+        """Return the answer for an environment that is not to be reached yet."""
+        return EdgeError(
+            503,
+            "starting",
+            "The environment is starting.",
+            environment_id,
+            template,
+            retry_after_s=self.settings.starting_retry_after_s,
         )
 
     def peer(self, address: str) -> Peer:
@@ -207,14 +211,17 @@ class Edge:
         target = self.targets.get(key)
         if target is None:
             return
+        generation = target.generation
         if route.standing is Standing.LIVE:
             target.lead_to(route)
-            return
-        target.retire()
-        if route.standing is Standing.STARTING:
-            return
-        for tunnel in list(target.tunnels):
-            tunnel.end(GOING_AWAY)
+        else:
+            target.retire()
+        if route.standing in (Standing.DRAINING, Standing.GONE):
+            for tunnel in list(target.tunnels):
+                tunnel.end(GOING_AWAY)
         if route.standing is Standing.GONE:
             target.cut()
             del self.targets[key]
+        if target.generation != generation:
+            for exchange in list(target.connecting):
+                exchange.reconnect()

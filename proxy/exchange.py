@@ -5,18 +5,17 @@ ends exactly once: answered, refused by the edge, or cut. Nothing here waits: on
 a pooled connection the request leaves in the same call that brought its head.
 """
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from proxy.activity import KNOWN_POLLS
+from proxy.compose import UPGRADE, Reply, compose_reply, compose_request, with_space
 from proxy.errors import BadBody, BadResponse, EdgeError
-from proxy.framing import CHUNKED, UNTIL_CLOSE, Body, body_of
+from proxy.framing import CHUNKED, Body, body_of
 from proxy.request import Request
 from proxy.response_head import (
     STATUS_LINE,
     ResponseHeaders,
     read_response_headers,
-    without_length,
 )
 from proxy.tunnel import Tunnel
 from proxy.upstream import Target, Upstream
@@ -24,10 +23,6 @@ from proxy.upstream import Target, Upstream
 if TYPE_CHECKING:
     from proxy.client import Client
 
-_UPGRADE = b"\r\nConnection: Upgrade\r\nUpgrade: websocket"
-_CHUNKED = b"\r\nTransfer-Encoding: chunked"
-_CLOSE = b"\r\nConnection: close"
-_KEEP_ALIVE = b"\r\nConnection: keep-alive"
 _MAX_JOINED_BYTES = 32 * 1024  # above, a second write is cheaper than a copy
 
 
@@ -36,11 +31,10 @@ class Exchange:
 
     __slots__ = (
         "_body",
-        "_connecting",
         "_counts",
         "_held",
-        "_is_reusable",
-        "_keep",
+        "_keeps_client",
+        "_keeps_target",
         "_message",
         "_out",
         "client",
@@ -54,12 +48,11 @@ class Exchange:
         self.target = target
         self.request = request
         self.upstream: Upstream | None = None
-        self._connecting: asyncio.Task[None] | None = None
         self._message: list[bytes] = []  # what waits for a connection, or for a retry
         self._held = b""  # a response head that is not whole
         self._body: Body | None = None  # of the response, once its head was relayed
-        self._is_reusable = False
-        self._keep = False
+        self._keeps_target = False
+        self._keeps_client = False
         self._out = 0
         self._counts = False
 
@@ -73,7 +66,12 @@ class Exchange:
             is_poll = request.destination.rest in KNOWN_POLLS and request.method == b"GET"
             self._counts = not is_poll and not request.is_upgrade
             target.clocks.begin_request(now, counts=self._counts)
-        message = self._head()
+        message = compose_request(
+            request,
+            prefix=target.prefix,
+            prefix_line=target.prefix_line,
+            authorization_line=target.authorization_line,
+        )
         if request.headers.length == 0:
             self._message.append(message)  # kept: a stale connection may ask for it again
         if (upstream := target.take()) is not None:
@@ -83,7 +81,7 @@ class Exchange:
             return
         if request.headers.length != 0:
             self._message.append(message)
-        self._connecting = target.connect(self)
+        target.connect(self)
 
     def upload(self, piece: bytes) -> None:
         """Send on a piece of the request's body."""
@@ -97,7 +95,6 @@ class Exchange:
 
     def connected(self, upstream: Upstream) -> None:
         """Send what waited for a connection."""
-        self._connecting = None
         self.upstream = upstream
         upstream.exchange = self
         if self.client.is_write_paused:
@@ -116,37 +113,12 @@ class Exchange:
 
     def unreachable(self, *, is_timeout: bool) -> None:
         """Answer that no connection could be made."""
-        self._connecting = None
         if is_timeout:
             self._refuse(504, "connect_timeout", "The environment cannot be reached in time.")
             return
         if self.target.environment_id:
             self.client.edge.resolver.refused(self.target.environment_id.decode())
         self._refuse(502, "refused", "The environment refused the connection.")
-
-    def _head(self) -> bytes:
-        request, target = self.request, self.target
-        headers = request.headers
-        is_environment = bool(target.prefix)
-        kept = headers.kept if is_environment else headers.kept_whole
-        prefix = target.prefix_line
-        if headers.outer_prefix:
-            prefix = b"\r\nX-Forwarded-Prefix: " + headers.outer_prefix + target.prefix
-        return b"".join(
-            (
-                request.method,
-                b" ",
-                request.destination.target,
-                b" HTTP/1.1",
-                kept,
-                b"" if headers.has_host else b"\r\nHost: localhost",
-                prefix,
-                b"" if headers.has_authorization else target.authorization_line,
-                _CHUNKED if headers.length == CHUNKED else b"",
-                _UPGRADE if request.is_upgrade else b"",
-                b"\r\n\r\n",
-            )
-        )
 
     # ---- the response
 
@@ -168,7 +140,7 @@ class Exchange:
             assert self.upstream is not None
             self.target.drop(self.upstream)
             self.upstream = None
-            self._connecting = self.target.connect(self)
+            self.target.connect(self)
         else:
             self._refuse(502, "bad_gateway", "The environment closed the connection unanswered.")
 
@@ -217,59 +189,35 @@ class Exchange:
             self._relay_interim(status, headers)
             return rest
         is_http_11 = line[1] == b"1"
-        self._is_reusable = not headers.closes and (is_http_11 or headers.keeps_alive)
         if not is_http_11 and headers.length == CHUNKED:
             raise BadResponse("HTTP/1.0 knows no chunks.")
-        self._respond(status, headers, data, end + 4)
+        reply = compose_reply(
+            self.request, status, headers, is_http_11=is_http_11, may_keep=self.client.may_keep()
+        )
+        self._respond(reply, data, end + 4)
         return b""
 
     def _relay_interim(self, status: bytes, headers: ResponseHeaders) -> None:
         if self.request.minor == 1:  # HTTP/1.0 does not know them
-            out = b"HTTP/1.1 " + _with_space(status) + headers.kept + b"\r\n\r\n"
+            out = b"HTTP/1.1 " + with_space(status) + headers.kept + b"\r\n\r\n"
             self._out += len(out)
             self.client.transport.write(out)
 
-    def _respond(self, status: bytes, headers: ResponseHeaders, data: bytes, start: int) -> None:
-        client, request = self.client, self.request
-        kept, length, framing, is_framed = headers.kept, headers.length, b"", True
-        is_bodiless = request.method == b"HEAD" or status.startswith((b"204", b"304"))
-        if length < 0:
-            is_framed = request.minor == 1
-            if is_framed and (not is_bodiless or length == CHUNKED):
-                framing = _CHUNKED
-            if length == UNTIL_CLOSE and not is_bodiless:
-                self._is_reusable = False
-        if is_bodiless:
-            length, is_framed = 0, True
-            if status.startswith(b"204"):
-                kept, framing = without_length(kept), b""
-        self._keep = request.keeps_alive and is_framed and client.may_keep()
-        connection = b""
-        if not self._keep:
-            connection = _CLOSE
-        elif request.minor == 0:
-            connection = _KEEP_ALIVE
-        head = b"".join(
-            (
-                b"HTTP/1.1 ",
-                _with_space(status),
-                kept,
-                framing,
-                request.headers.cors,
-                connection,
-                b"\r\n\r\n",
-            )
-        )
+    def _respond(self, reply: Reply, data: bytes, start: int) -> None:
+        """Relay a response, of which ``data`` holds what has come of the body from ``start``."""
+        transport = self.client.transport
         self._message.clear()
+        self._keeps_client, self._keeps_target = reply.keeps_client, reply.keeps_target
+        length = reply.length
         if length == len(data) - start and len(data) < _MAX_JOINED_BYTES:
-            out = head + data[start:] if length else head  # the whole answer in one read
+            out = reply.head + data[start:] if length else reply.head  # all of it in one read
             self._out += len(out)
-            client.transport.write(out)
+            transport.write(out)
             self._finish(b"")
             return
-        self._body = body_of(length, framed=is_framed)
-        self._out += len(head)
-        client.transport.write(head)
+        self._body = body_of(length, framed=reply.is_framed)
+        self._out += len(reply.head)
+        transport.write(reply.head)
         if start < len(data) or self._body.done:
             self._relay(data[start:])
 
@@ -307,7 +255,7 @@ class Exchange:
             raise BadResponse("it changes to a protocol nobody asked for.")
         upstream, client = self.upstream, self.client
         assert upstream is not None
-        head = b"HTTP/1.1 " + _with_space(status) + headers.kept + _UPGRADE
+        head = b"HTTP/1.1 " + with_space(status) + headers.kept + UPGRADE
         client.transport.write(head + self.request.headers.cors + b"\r\n\r\n")
         self.target.forget(upstream)
         self._end()
@@ -320,12 +268,18 @@ class Exchange:
         if self._has_begun:
             self._break_off()
         else:
-            self._refuse(410, "gone", "The environment has ended.")
+            self._refuse_as_found()
+
+    def reconnect(self) -> None:
+        """Begin anew, since the address changed before anything was sent there."""
+        self.target.stop_connecting(self)
+        if self.target.is_live:
+            self.target.connect(self)
+        else:
+            self._refuse_as_found()
 
     def abort(self) -> None:
         """End at once because the client is gone."""
-        if self._connecting is not None:
-            self._connecting.cancel()
         self._end(is_reusable=False)
 
     def time_out(self) -> None:
@@ -337,9 +291,8 @@ class Exchange:
         """End because the request's body broke off or broke its framing."""
         if self._has_begun:
             self._break_off()
-            return
-        self._end(is_reusable=False)
-        self.client.refuse(error, self.request, keep=False)
+        else:
+            self._answer(error, keep=False)
 
     @property
     def _has_begun(self) -> bool:
@@ -348,20 +301,26 @@ class Exchange:
     def _finish(self, rest: bytes) -> None:
         client, upstream = self.client, self.upstream
         assert upstream is not None
-        is_reusable = self._is_reusable and not rest and client.body is None
+        is_reusable = self._keeps_target and not rest and client.body is None
         if is_reusable and self.request.headers.length:
             # An answer that came before the request was flushed leaves it behind.
             is_reusable = upstream.transport.get_write_buffer_size() == 0
         self._end(is_reusable=is_reusable)
-        client.answered(keep=self._keep)
+        client.answered(keep=self._keeps_client)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        self._end(is_reusable=False)
         target = self.target
-        error = EdgeError(
-            status, code, message, target.environment_id.decode(), target.template, ""
-        )
-        self.client.refuse(error, self.request)
+        environment_id = target.environment_id.decode()
+        self._answer(EdgeError(status, code, message, environment_id, target.template))
+
+    def _refuse_as_found(self) -> None:
+        """Answer what a request that came now would be answered."""
+        found = self.client.edge.find(self.target.environment_id)
+        self._answer(found if isinstance(found, EdgeError) else self.client.edge.starting())
+
+    def _answer(self, error: EdgeError, *, keep: bool = True) -> None:
+        self._end(is_reusable=False)
+        self.client.refuse(error, self.request, keep=keep)
         self.client.resume()
 
     def _break_off(self) -> None:
@@ -374,7 +333,11 @@ class Exchange:
         now = client.edge.clock()
         client.exchange = None
         self.upstream = None
-        if upstream is not None:
+        if client.is_held_by_target:
+            client.hold_reading(is_held=False)  # nobody else will say so any more
+        if upstream is None:
+            target.stop_connecting(self)
+        else:
             upstream.exchange = None
             if is_reusable:
                 if client.is_write_paused and not upstream.transport.is_closing():
@@ -384,7 +347,3 @@ class Exchange:
                 target.drop(upstream)
         if target.clocks is not None:
             target.clocks.end_request(now, self._out, counts=self._counts)
-
-
-def _with_space(status: bytes) -> bytes:
-    return status if len(status) > 3 else status + b" "  # RFC 9112 §4: the space is not optional

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 GOING_AWAY = 1001
 SERVICE_RESTART = 1012
 
-_HIGH_WATER_BYTES = 256 * 1024  # with one read on top, well below 1 MiB a direction
-
 
 class _End(asyncio.Protocol):
     """One end of a tunnel: what it receives goes to the other transport."""
@@ -114,7 +112,6 @@ class Tunnel:
             (self.upstream, self._from_environment),
         ):
             transport.set_protocol(end)
-            transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
             transport.resume_reading()
             _keep_alive(transport)
         self.edge.tunnels.add(self)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from proxy.tunnel import Tunnel
 
 
+# One whole read of uvloop's, so that a reader who keeps up is never told to wait.
+HIGH_WATER_BYTES = 256 * 1024
+
+
 class Upstream(asyncio.Protocol):
     """One connection to a target; idle while no exchange has it."""
 
@@ -34,6 +38,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         self.target.open.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -89,7 +94,7 @@ class Target:
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
         self.tunnels: set[Tunnel] = set()
-        self.connecting: set[asyncio.Task[None]] = set()
+        self.connecting: dict[Exchange, asyncio.Task[None]] = {}
         self._emptied = asyncio.Event()
 
     def lead_to(self, route: Route) -> None:
@@ -121,7 +126,7 @@ class Target:
     async def close(self) -> None:
         """Close everything that leads there, and wait for what was being opened."""
         self.retire()
-        tasks = list(self.connecting)
+        tasks = list(self.connecting.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -171,22 +176,28 @@ class Target:
         while self.idle and self.idle[0].idle_since < before:
             self.idle.pop(0).transport.close()
 
-    def connect(self, exchange: "Exchange") -> asyncio.Task[None]:
+    def connect(self, exchange: "Exchange") -> None:
         """Open a connection for ``exchange``, which hears of it or of the failure."""
-        task = asyncio.get_running_loop().create_task(self._connect(exchange))
-        self.connecting.add(task)
-        task.add_done_callback(self.connecting.discard)
-        return task
+        self.connecting[exchange] = asyncio.get_running_loop().create_task(self._connect(exchange))
+
+    def stop_connecting(self, exchange: "Exchange") -> None:
+        """Give up the connection that is being opened for ``exchange``, if one is."""
+        task = self.connecting.pop(exchange, None)
+        if task is not None:
+            task.cancel()
 
     async def _connect(self, exchange: "Exchange") -> None:
         try:
             async with asyncio.timeout(self.settings.connect_timeout_s):
                 upstream = await self._open()
         except TimeoutError:
+            del self.connecting[exchange]
             exchange.unreachable(is_timeout=True)
         except OSError:
+            del self.connecting[exchange]
             exchange.unreachable(is_timeout=False)
         else:
+            del self.connecting[exchange]
             exchange.connected(upstream)
 
     async def _open(self) -> Upstream:

@@ -42,6 +42,7 @@ from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
 from web.problem_pages import edge_page
 from web.recipes import Recipes, recipes_for
 from web.routing import Routing
+from web.shared_secret import SharedSecret
 from web.start_errors import StartError, cannot_listen, no_redis
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,9 @@ class _Site:
         prepare_state(settings.state)
         self._hear_signals()
         connection = await self._connect()
-        tokens = Tokens(await self._secret(Store(connection)))
+        secret = SharedSecret(Store(connection), settings.state / SECRET_KEY)
+        own = settings.secret_key
+        tokens = Tokens(own.get_secret_value() if own else await secret.agree())
         choice = await choose_backend(settings)
         self._stack.push_async_callback(choice.backend.close)
         recipes = recipes_for(settings, choice.backend.name)
@@ -111,7 +114,7 @@ class _Site:
             templates=recipes.templates,
             pools=recipes.pools,
             max_starting=settings.max_starting,
-            duties=(culler.run,),
+            duties=(culler.run,) if own else (culler.run, secret.keep),
         )
         if settings.on_exit == "stop":
             self._stack.push_async_callback(end_all, core.store, choice.backend, recipes.templates)
@@ -180,16 +183,6 @@ class _Site:
         except StoreUnavailable as error:
             raise no_redis(url) from error
         return connection
-
-    async def _secret(self, store: Store) -> str:
-        """Give the secret from which tokens derive, the same for all who share the store.
-
-        It is kept in a file as well, so that environments are found again
-        with their tokens after Redis was emptied.
-        """
-        if self._settings.secret_key is not None:
-            return self._settings.secret_key.get_secret_value()
-        return await store.share_secret(read_or_make_key(self._settings.state / SECRET_KEY))
 
     async def _serve_application(self, core: Core) -> str:
         """Serve the application on a socket that only this user can reach; give its path."""

@@ -123,7 +123,10 @@ def cross_checks(settings: Settings) -> list[Fault]:
     ]
     if settings.backend == "docker":
         faults += [
-            Fault(("templates", name, "image"), 'the docker backend needs one; set image = "…"')
+            Fault(
+                ("templates", name),
+                'the docker backend needs an image; set image = "…" in this table',
+            )
             for name, template in settings.templates.items()
             if not template.image
         ]

@@ -45,10 +45,7 @@ def read_or_make_key(path: Path) -> str:
     """
     try:
         # Whole before it has its name, and named only if nobody else was faster.
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_secret() + "\n")
+        fresh = _write_aside(path, new_secret())
         try:
             os.link(fresh, path)
         except FileExistsError:
@@ -61,3 +58,24 @@ def read_or_make_key(path: Path) -> str:
     if not key:
         raise StartError(f"{path} holds no key, or cannot be read; remove it to have one made")
     return key
+
+
+def write_key(path: Path, key: str) -> None:
+    """Replace a key, in one step.
+
+    Raises:
+        StartError: It cannot be kept.
+    """
+    try:
+        _write_aside(path, key).replace(path)
+    except OSError as error:
+        raise StartError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _write_aside(path: Path, key: str) -> Path:
+    """Write a key whole into a file of another name, which its user alone can read."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(key + "\n")
+    return fresh

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
@@ -139,7 +141,8 @@ class EmbeddedRedis:
 
     async def stop(self) -> None:
         """Have it write its file and end; return when it has."""
-        client = Redis(unix_socket_path=str(self._socket))
+        # It hangs up instead of answering; the client is not to wait for its return.
+        client = Redis(unix_socket_path=str(self._socket), retry=Retry(NoBackoff(), 0))
         try:
             # The append-only file has it all; a snapshot besides would only take time.
             await client.shutdown(nosave=True)

@@ -50,7 +50,7 @@ class Load:
         self._random = seed
         #: Handed out and not given back, in the order of their hand-out.
         self.sessions: list[str] = []
-        self.launched = self.stopped = self.culled = 0
+        self.launched = self.stopped = 0
 
     async def run(self) -> None:
         """Go on until cancelled; a server that goes away is an end, not an error."""
@@ -58,6 +58,19 @@ class Load:
             for _ in range(3):
                 group.create_task(self._visit("kept"))
             group.create_task(self._visit("brief"))
+
+    @property
+    def steps(self) -> int:
+        """Count what has been done."""
+        return self.launched + self.stopped
+
+    async def until(self, steps: int) -> None:
+        """Wait until so much has been done."""
+
+        async def is_done() -> bool:
+            return self.steps >= steps
+
+        await eventually(is_done, within=60.0)
 
     async def _visit(self, template: str) -> None:
         with suppress(aiohttp.ClientError, OSError):
@@ -92,7 +105,9 @@ async def test_killed_at_any_point_it_loses_no_session_and_no_place(
             load = Load(server, seed)
             for _ in range(points):
                 running = asyncio.create_task(load.run())
-                await asyncio.sleep(seed.uniform(0.02, 1.2))
+                # A random number of steps, so that work gets done, and then a random moment.
+                await load.until(load.steps + seed.randrange(4))
+                await asyncio.sleep(seed.uniform(0, 0.4))
                 server.kill()
                 await running
                 await server.start()

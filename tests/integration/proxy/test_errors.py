@@ -367,3 +367,62 @@ async def test_open_requests_are_cut_when_the_environment_is_gone(stage: Stage) 
     assert status((await waiting.response())[0]) == 410
     assert await reading.broke()
     await settled(lambda: stage.proxy.counts.busy_upstreams == 0)
+
+
+@pytest.mark.parametrize(
+    ("standing", "expected"),
+    [(Standing.GONE, 410), (Standing.DRAINING, 410), (Standing.STARTING, 503)],
+)
+async def test_a_connect_is_given_up_when_the_route_goes(
+    stage: Stage, deaf_port: int, standing: Standing, expected: int
+) -> None:
+    """Whoever has the address next must not get the request."""
+    stage.put("abc", port=deaf_port)
+    visitor = await stage.visit()
+    await visitor.send(get())
+    await settled(lambda: stage.proxy.counts.requests == 1)
+
+    stage.put("abc", standing)
+
+    assert status((await visitor.response())[0]) == expected
+
+
+async def test_a_connect_follows_the_route_to_another_address(stage: Stage, deaf_port: int) -> None:
+    stage.put("abc", port=deaf_port)
+    visitor = await stage.visit()
+    await visitor.send(get("/user/abc/", "Content-Length: 2", method="POST") + b"hi")
+    await settled(lambda: stage.proxy.counts.requests == 1)
+
+    environment = await stage.environment("abc")
+    upstream = await environment.accept()
+    await upstream.head()
+
+    assert await upstream.exactly(2) == b"hi"
+
+
+async def test_a_body_for_a_target_that_refused_does_not_hold_up_the_next_request(
+    stage: Stage,
+) -> None:
+    environment = await stage.environment("abc")
+    await environment.stop()
+    stage.put("gone", Standing.GONE)
+    visitor = await stage.visit()
+
+    await visitor.send(get("/user/abc/", "Content-Length: 40000", method="POST") + b"x" * 20_000)
+    refused, _ = await visitor.response()
+    await visitor.send(b"x" * 20_000 + get("/user/gone/"))
+
+    assert status(refused) == 502
+    assert status((await visitor.response())[0]) == 410
+
+
+async def test_an_answer_to_a_large_unwanted_body_can_be_read(stage: Stage) -> None:
+    """Closing right away would reset the connection under the visitor's hands."""
+    stage.put("abc", Standing.GONE)
+    visitor = await stage.visit()
+
+    await visitor.send(get("/user/abc/", "Content-Length: 9000000", method="POST"))
+    for _ in range(9):
+        await visitor.send(b"x" * 1_000_000)
+
+    assert status((await visitor.response())[0]) == 410

@@ -21,6 +21,23 @@ async def test_a_head_that_dribbles_is_408(bare_stage: Stage) -> None:
     assert await visitor.ended()
 
 
+async def test_no_dribble_puts_the_end_off(bare_stage: Stage) -> None:
+    stage = await bare_stage.start(header_timeout_s=0.1)
+    visitor = await stage.visit()
+
+    async def dribble() -> None:
+        await visitor.send(b"GET / HTTP/1.1\r\nX: ")
+        while True:
+            await visitor.send(b"y")
+            await asyncio.sleep(0.01)
+
+    dribbling = asyncio.create_task(dribble())
+    head, _ = await visitor.response()
+    dribbling.cancel()
+
+    assert status(head) == 408
+
+
 async def test_a_second_head_that_dribbles_is_408_too(bare_stage: Stage) -> None:
     stage = await bare_stage.start(header_timeout_s=0.1, idle_timeout_s=1000)
     stage.put("abc", Standing.GONE)

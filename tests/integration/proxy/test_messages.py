@@ -164,10 +164,10 @@ async def test_what_is_pipelined_is_held_in_bounded_memory(stage: Stage) -> None
     await stage.environment("abc")
     visitor = await stage.visit()
     visitor.writer.transport.set_write_buffer_limits(high=0)
-    visitor.writer.write(get() * 400_000)
+    visitor.writer.write(get("/user/abc/", "X: " + "y" * 10_000) * 1_600)
 
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3):
+        async with asyncio.timeout(0.5):
             await visitor.writer.drain()
 
     assert stage.proxy.counts.requests == 1
