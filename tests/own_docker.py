@@ -1,7 +1,9 @@
 """A Docker daemon of a test's own, which it may stop, kill and start again.
 
-It leaves the firewall alone, and with it the machine's own daemon: so
-containers here have no way out. They outlive it (``live-restore``).
+It leaves the machine's own daemon alone: it does not touch the firewall, so that
+containers here have no way out, and it brings its own default bridge, because a
+daemon that is told to have none removes ``docker0``, whosesoever that is.
+Containers outlive it (``live-restore``).
 """
 
 import os
@@ -15,7 +17,12 @@ import docker
 _READY_S = 60.0
 
 
+_BRIDGE = "tmpenv-own"
+
+
 class OwnDocker:
+    """Needs root; one at a time."""
+
     def __init__(self, directory: Path) -> None:
         self.url = f"unix://{directory}/d.sock"
         self._directory = directory
@@ -24,6 +31,7 @@ class OwnDocker:
     def start(self) -> None:
         """Start the daemon; return when it answers."""
         place = self._directory
+        self._make_bridge()
         # Left by a kill; a containerd that nobody has reaped would be taken for a living one.
         (place / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
         with (place / "log").open("ab") as log:
@@ -31,7 +39,13 @@ class OwnDocker:
                 [
                     *("dockerd", "--host", self.url, "--data-root", place / "data"),
                     *("--exec-root", place / "exec", "--pidfile", place / "pid"),
-                    *("--bridge=none", "--iptables=false", "--ip6tables=false", "--live-restore"),
+                    *(
+                        "--bridge",
+                        _BRIDGE,
+                        "--iptables=false",
+                        "--ip6tables=false",
+                        "--live-restore",
+                    ),
                 ],
                 stdout=log,
                 stderr=log,
@@ -69,12 +83,18 @@ class OwnDocker:
         client.close()
         self.stop()
         self._unmount()
+        subprocess.run(["ip", "link", "del", _BRIDGE], check=True)
 
     def _end(self, how: signal.Signals) -> None:
         if self._daemon:
             os.kill(self._daemon.pid, how)
             self._daemon.wait(_READY_S)
             self._daemon = None
+
+    def _make_bridge(self) -> None:
+        if not Path("/sys/class/net", _BRIDGE).exists():
+            subprocess.run(["ip", "link", "add", _BRIDGE, "type", "bridge"], check=True)
+            subprocess.run(["ip", "addr", "add", "198.18.0.1/24", "dev", _BRIDGE], check=True)
 
     def _unmount(self) -> None:
         """Take down the mounts that a killed daemon leaves."""
