@@ -1,6 +1,7 @@
 """What ``tmpenv serve`` says when it is up."""
 
 import ipaddress
+import os
 from collections.abc import Iterator, Mapping
 
 from spawner.model import Pool, Template
@@ -54,6 +55,8 @@ def _notes(running: Running) -> Iterator[str]:
         yield f"Not on Docker: {choice.reason}"
     if choice.backend.warning:
         yield f"WARNING: {choice.backend.warning}"
+        if os.geteuid() == 0:
+            yield "WARNING: It was started by root: whoever opens an environment is root here."
         if not _is_loopback(running.settings.host):
             yield (
                 f"WARNING: It listens on {running.settings.host}: whoever reaches that address "

@@ -19,6 +19,8 @@ _JUPYTER_LAB = (
     # The host that a visitor names is the edge's, and the edge decides on origins.
     *("--ServerApp.allow_remote_access=True", "--ServerApp.allow_origin=*"),
     *("--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
+    # Without it Jupyter ends at once where root started tmpenv, who was warned (banner.py).
+    "--allow-root",
 )
 
 

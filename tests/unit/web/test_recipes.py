@@ -17,6 +17,13 @@ def test_without_templates_the_image_brings_its_own_command() -> None:
     assert recipes.pools["jupyter"] == Pool(size=10, spare=2)
 
 
+def test_jupyter_as_a_process_starts_for_root_too() -> None:
+    template = recipes_for(load(environ={}), "process").templates["jupyter"]
+
+    assert template.command is not None
+    assert "--allow-root" in template.command
+
+
 def test_the_pool_of_the_built_in_template_can_be_set() -> None:
     settings = load(environ={"TMPENV_POOLS__JUPYTER__SIZE": "3"})
 
