@@ -17,7 +17,7 @@ from tests.waiting import eventually
 
 SEED = 2026
 #: More sessions than this are not kept at once; the oldest is ended.
-KEPT = 6
+KEPT = 5
 COMMAND = f'command = ["{PERL}", "{TINY_SERVER}"]'
 CONFIG = """
 backend = "{backend}"
@@ -79,7 +79,7 @@ class Load:
                 assert status in {200, 429, 503}, body
                 if status == 200:
                     self._note(template, body["id"])
-                while len(self.sessions) > KEPT:
+                while len(self.sessions) > KEPT or (self.sessions and self._random.random() < 0.4):
                     # Given up before the request is sent: it may arrive, the answer may not.
                     oldest = self.sessions.pop(0)
                     self.stopped += await self._server.end(oldest) == 200
@@ -116,7 +116,7 @@ async def test_killed_at_any_point_it_loses_no_session_and_no_place(
             await agree(server, backend, instance)
             await all_answer(server, load.sessions)
             assert load.launched > points
-            assert load.stopped > points / 4
+            assert load.stopped > points / 5
             for environment_id in load.sessions:
                 assert await server.end(environment_id) == 200
             await agree(server, backend, instance)
