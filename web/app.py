@@ -39,6 +39,7 @@ from web.backend_choice import Choice, choose_backend
 from web.config import Settings
 from web.ending import end_all
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
+from web.middleware import security_headers
 from web.problem_pages import edge_page
 from web.recipes import Recipes, recipes_for
 from web.routing import Routing
@@ -129,6 +130,7 @@ class _Site:
             settings=settings.proxy,
             activity=activity,
             page=edge_page,
+            page_headers=security_headers(settings.pages),
         )
         await self._listen()
         for name, work in (("core", core.run), ("routes", routing.run), ("activity", writer.run)):
