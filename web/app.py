@@ -121,6 +121,7 @@ class _Site:
             self._stack.push_async_callback(end_all, core.store, choice.backend, recipes.templates)
         self._stack.push_async_callback(self._end_tasks)
         table = RouteTable()
+        table.observe(writer.observe)
         routing = Routing(table, core.store, tokens, core.reconcile.suspect)
         core.feed.listen(routing.hear)
         self._proxy = Proxy(
