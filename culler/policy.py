@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from spawner.model import Environment, Template
-from spawner.units import Duration
+from spawner.units import NEVER, Duration, Limit
 
 Clock = Literal["http", "ws_in", "ws_out", "control"]
 
@@ -28,8 +28,10 @@ class CullingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    idle_timeout: Duration | None = Field(timedelta(hours=1), description="Unused for so long")
-    max_age: Duration | None = Field(timedelta(hours=8), description="So long after hand-out")
+    idle_timeout: Limit = Field(
+        timedelta(hours=1), description='Ended after so long unused; "never"'
+    )
+    max_age: Limit = Field(timedelta(hours=8), description='Ended so long after hand-out; "never"')
     interval: Duration = Field(timedelta(seconds=10), description="Between two looks")
     activity_counts: tuple[Clock, ...] = Field(
         ("http", "ws_in"), description="The clocks that count as use"
@@ -61,10 +63,15 @@ def policy_of(template: Template | None, defaults: CullingSettings) -> Policy:
     """Combine a template's own rules with the defaults."""
     idle_timeout, max_age, cull_busy = defaults.idle_timeout, defaults.max_age, False
     if template is not None:
-        idle_timeout = template.idle_timeout or idle_timeout
-        max_age = template.max_age or max_age
+        idle_timeout = idle_timeout if template.idle_timeout is None else template.idle_timeout
+        max_age = max_age if template.max_age is None else template.max_age
         cull_busy = template.cull_busy
-    return Policy(idle_timeout, max_age, cull_busy, defaults.activity_counts)
+    return Policy(
+        None if idle_timeout == NEVER else idle_timeout,
+        None if max_age == NEVER else max_age,
+        cull_busy,
+        defaults.activity_counts,
+    )
 
 
 def last_use(environment: Environment, counts: Sequence[str]) -> datetime:

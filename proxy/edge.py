@@ -6,7 +6,7 @@ A live environment's target is found with one dictionary hit. Everything else
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -52,6 +52,7 @@ class Edge:
         settings: ProxySettings,
         activity: ActivityLog,
         page: Callable[[EdgeError], bytes],
+        page_headers: Mapping[str, str],
         clock: Callable[[], float],
     ) -> None:
         self.routes = routes
@@ -59,6 +60,9 @@ class Edge:
         self.settings = settings
         self.activity = activity
         self.page = page
+        self._page_lines = b"".join(
+            f"\r\n{name}: {value}".encode() for name, value in page_headers.items()
+        )
         self.clock = clock
         self.cors = Cors(settings.cors_origins, settings.cors_max_age_s)
         self.reader = HeaderReader(
@@ -154,6 +158,8 @@ class Edge:
         is_page = request is not None and request.headers.is_navigation and not request.is_upgrade
         body = self.page(error) if is_page else render_json(error)
         extra = self.cors.lines(None) if request is None else request.headers.cors
+        if is_page:
+            extra += self._page_lines
         if not keep:
             extra += b"\r\nConnection: close"
         elif request is not None and request.minor == 0:

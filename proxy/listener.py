@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from proxy.activity import ActivityLog
 from proxy.client import Client
@@ -27,6 +27,7 @@ class Proxy:
         settings: ProxySettings,
         activity: ActivityLog,
         page: Callable[[EdgeError], bytes],
+        page_headers: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -37,6 +38,7 @@ class Proxy:
             settings=settings,
             activity=activity,
             page=page,
+            page_headers=page_headers or {},
             clock=clock,
         )
         self._server: asyncio.Server | None = None

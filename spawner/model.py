@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from spawner.units import Duration, Size
+from spawner.units import Duration, Limit, Size
 
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -75,8 +75,12 @@ class Template(BaseModel):
     egress: Literal["open", "none"] = Field("open", description="Reach of the network")
     mounts: tuple[str, ...] = Field((), description="Host mounts: /host:/inside[:ro|rw]")
     auth: Auth = Field(Auth.PROXY, description="Who presents the environment's token")
-    idle_timeout: Duration | None = Field(None, description="Culled after so long unused")
-    max_age: Duration | None = Field(None, description="Culled so long after hand-out")
+    idle_timeout: Limit | None = Field(
+        None, description='Culled after so long unused, or "never"; as [culling] says where unset'
+    )
+    max_age: Limit | None = Field(
+        None, description='Culled so long after hand-out, or "never"; as [culling] says where unset'
+    )
     cull_busy: bool = Field(default=False, description="Cull idle ones whose kernels work")
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+NEVER = timedelta.max
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
@@ -33,6 +34,15 @@ def parse_duration(value: object) -> object:
     return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
 
 
+def parse_limit(value: object) -> object:
+    """Read a duration, or ``"never"``.
+
+    Raises:
+        ValueError: The text is neither; the message shows the forms.
+    """
+    return NEVER if value == "never" else parse_duration(value)
+
+
 def parse_size(value: object) -> object:
     """Read ``"512M"``, ``"2GiB"`` or a number of bytes; leave the rest to the validator.
 
@@ -52,5 +62,15 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     Field(ge=timedelta(0)),
     PlainSerializer(lambda value: value.total_seconds(), return_type=float),
+]
+#: A time after which something ends, or "never": TOML has no null.
+Limit = Annotated[
+    timedelta,
+    BeforeValidator(parse_limit),
+    Field(ge=timedelta(0)),
+    PlainSerializer(
+        lambda value: "never" if value == NEVER else value.total_seconds(),
+        return_type=float | str,
+    ),
 ]
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]

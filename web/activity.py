@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from proxy.activity import ActivityEntry, ActivityLog
+from proxy.routes import Route, Standing
 from spawner.errors import StoreUnavailable
 from spawner.store.store import Store, Touch
 
@@ -25,10 +26,16 @@ class ActivityWriter:
     ) -> None:
         self._log = log
         self._store = store
-        self._clock = clock
+        self.now = clock
         self._wake = asyncio.Event()
         self._pending: dict[str, ActivityEntry] = {}
         log.on_first = self._wake.set
+
+    def observe(self, route: Route) -> None:
+        """Drop the clocks of an environment that has ended."""
+        if route.standing is Standing.GONE:
+            self._log.forget(route.environment_id)
+            self._pending.pop(route.environment_id, None)
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -44,7 +51,7 @@ class ActivityWriter:
         entries = tuple(self._pending.values())
         if not entries:
             return
-        now = self._clock()
+        now = self.now()
         try:
             await self._store.touch([self._touch(entry, now) for entry in entries])
         except StoreUnavailable:

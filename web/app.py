@@ -39,6 +39,7 @@ from web.backend_choice import Choice, choose_backend
 from web.config import Settings
 from web.ending import end_all
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
+from web.middleware import security_headers
 from web.problem_pages import edge_page
 from web.recipes import Recipes, recipes_for
 from web.routing import Routing
@@ -120,6 +121,7 @@ class _Site:
             self._stack.push_async_callback(end_all, core.store, choice.backend, recipes.templates)
         self._stack.push_async_callback(self._end_tasks)
         table = RouteTable()
+        table.observe(writer.observe)
         routing = Routing(table, core.store, tokens, core.reconcile.suspect)
         core.feed.listen(routing.hear)
         self._proxy = Proxy(
@@ -129,6 +131,7 @@ class _Site:
             settings=settings.proxy,
             activity=activity,
             page=edge_page,
+            page_headers=security_headers(settings.pages),
         )
         await self._listen()
         for name, work in (("core", core.run), ("routes", routing.run), ("activity", writer.run)):

@@ -34,11 +34,6 @@ BUILTIN = "jupyter"
 Instance = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
-def _never(value: object) -> object:
-    # TOML has no null, so a limit is lifted with a word.
-    return None if value == "never" else value
-
-
 def _split(value: object) -> object:
     # An environment variable holds a list as people write one.
     if isinstance(value, str):
@@ -53,7 +48,6 @@ def _source_expression(value: str) -> str:
     return value
 
 
-Limit = Annotated[Duration | None, BeforeValidator(_never)]
 Ancestor = Annotated[str, BeforeValidator(_source_expression)]
 
 
@@ -66,10 +60,6 @@ class Section(BaseModel):
 class CullingSettings(policy.CullingSettings):
     """When environments are ended; each template may set its own."""
 
-    idle_timeout: Limit = Field(
-        timedelta(hours=1), description='Ended after so long unused; "never"'
-    )
-    max_age: Limit = Field(timedelta(hours=8), description='Ended so long after hand-out; "never"')
     activity_counts: Annotated[tuple[policy.Clock, ...], BeforeValidator(_split)] = Field(
         ("http", "ws_in"), description="The clocks that count as use: http, ws_in, ws_out, control"
     )

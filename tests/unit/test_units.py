@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from spawner.units import Duration, Size
+from spawner.units import NEVER, Duration, Limit, Size
 
 DURATION = TypeAdapter(Duration)
 SIZE = TypeAdapter(Size)
@@ -37,6 +37,16 @@ def test_a_size_is_read_in_every_unit(text: object, size: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         SIZE.validate_python(text)
+
+
+def test_a_limit_can_be_lifted_with_a_word() -> None:
+    limit = TypeAdapter(Limit)
+
+    assert limit.validate_python("never") == NEVER
+    assert limit.validate_python("2h") == timedelta(hours=2)
+    assert limit.dump_python(NEVER) == "never"
+    with pytest.raises(ValidationError, match="write 90s"):
+        limit.validate_python("sometimes")
 
 
 def test_what_was_dumped_is_read_as_the_same() -> None:

@@ -210,6 +210,7 @@ class Stage:
             settings=ProxySettings.model_validate(settings),
             activity=self.activity,
             page=self._page,
+            page_headers={"Content-Security-Policy": "default-src 'none'"},
         )
         await self.proxy.start("127.0.0.1", 0)
         return self

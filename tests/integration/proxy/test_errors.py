@@ -34,6 +34,7 @@ async def test_a_navigation_gets_a_page(stage: Stage) -> None:
 
     assert status(head) == 410
     assert header(head, b"content-type") == [b"text/html; charset=utf-8"]
+    assert header(head, b"content-security-policy") == [b"default-src 'none'"]
     assert body == b"<h1>410</h1>"
     (error,) = stage.pages
     assert (error.environment_id, error.template, error.reason) == ("abc", "jupyter", "age")

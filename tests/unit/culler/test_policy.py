@@ -6,6 +6,7 @@ import pytest
 
 from culler.policy import CullingSettings, Policy, are_kernels_done, judge, policy_of
 from spawner.model import Auth, Environment, Phase, Template
+from spawner.units import NEVER
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -76,6 +77,16 @@ def test_a_template_has_its_own_rules() -> None:
     assert policy.idle_timeout == MINUTE
     assert policy.max_age == timedelta(hours=8)
     assert policy.cull_busy
+
+
+def test_a_template_can_lift_a_limit_that_others_have() -> None:
+    template = Template(name="t", idle_timeout=NEVER, max_age=MINUTE)
+
+    policy = policy_of(template, CullingSettings(max_age=NEVER))
+
+    assert policy.idle_timeout is None
+    assert policy.max_age == MINUTE
+    assert policy_of(None, CullingSettings(max_age=NEVER)).max_age is None
 
 
 def test_all_four_clocks_can_be_made_to_count() -> None:

@@ -1,6 +1,7 @@
 """Requests are read in one way or refused, and forwarded as they were read."""
 
 import h11
+import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -345,6 +346,41 @@ def test_a_strict_parser_reads_from_what_is_forwarded_the_same_message(
     assert seen[b"x-forwarded-for"] == b"192.0.2.1"
     assert b"connection" not in seen
     assert b"tmpenv-" not in seen.get(b"cookie", b"")
+
+
+class Heard:
+    """What llhttp calls out while it reads."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.bodies: list[bytes] = []
+        self.is_complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_body(self, body: bytes) -> None:
+        self.bodies.append(body)
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+
+
+@given(lines)
+def test_llhttp_finds_the_end_of_the_body_where_we_do(sent: list[tuple[bytes, bytes]]) -> None:
+    try:
+        headers = read(b"Host: h", *(name + b": " + value for name, value in sent))
+    except Refusal:
+        return
+    framing = b"\r\nTransfer-Encoding: chunked" if headers.length == CHUNKED else b""
+    body = b"1\r\nx\r\n0\r\n\r\n" if headers.length == CHUNKED else b"x" * headers.length
+    heard = Heard()
+
+    parser = httptools.HttpRequestParser(heard)
+    parser.feed_data(b"POST / HTTP/1.1" + headers.kept + framing + b"\r\n\r\n" + body)
+
+    assert heard.is_complete
+    assert b"".join(heard.bodies) == (b"x" if headers.length == CHUNKED else body)
 
 
 @given(st.binary(max_size=200))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spawner.units import NEVER
 from web.config import Settings
 from web.config_errors import ConfigError
 from web.config_sources import load
@@ -66,7 +67,7 @@ def test_variables_reach_into_tables_and_lists() -> None:
     assert settings.templates["r"].env == {"MODE": "x"}
     assert settings.templates["r"].command == ("run", "{port}")
     assert settings.culling.activity_counts == ("http", "ws_out")
-    assert settings.culling.max_age is None
+    assert settings.culling.max_age == NEVER
 
 
 def test_a_secret_is_read_from_a_file_and_shown_nowhere(tmp_path: Path) -> None:

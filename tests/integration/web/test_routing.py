@@ -1,0 +1,194 @@
+"""The table of routes and the activity of the edge, against the real store."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from proxy.activity import ActivityLog
+from proxy.routes import RoutesUnavailable, RouteTable, Standing
+from spawner.backends.memory import MemoryBackend
+from spawner.identity import Tokens
+from spawner.model import Auth, Environment, Phase, Pool, Template
+from spawner.store.connection import Connection
+from spawner.store.keys import Keys
+from spawner.store.store import Store
+from tests.deployment import SECRET, Deployment
+from tests.redis_server import RedisServer
+from tests.waiting import eventually
+from web.activity import ActivityWriter
+from web.routing import Routing
+
+WITHIN = timedelta(seconds=20)
+
+
+class Router:
+    """A routing of one deployment, and whom it suspected."""
+
+    def __init__(self, tmpenv: Deployment) -> None:
+        self.table = RouteTable()
+        self.suspects: list[str] = []
+        self.routing = Routing(self.table, tmpenv.store, Tokens(SECRET), self.suspects.append)
+        tmpenv.core.feed.listen(self.routing.hear)
+
+    async def until(self, environment_id: str, standing: Standing) -> None:
+        async def stands() -> bool:
+            route = self.table.get(environment_id)
+            return route is not None and route.standing is standing
+
+        await eventually(stands)
+
+
+@pytest.fixture
+async def tmpenv(own_redis: RedisServer) -> AsyncIterator[Deployment]:
+    backend = MemoryBackend()
+    templates = (Template(name="t"), Template(name="url", auth=Auth.URL))
+    async with Deployment(
+        own_redis.url, "i", backend, templates=templates, pool=Pool(size=3, spare=1)
+    ) as tmpenv:
+        yield tmpenv
+    backend.world.close()
+
+
+@pytest.fixture
+async def router(tmpenv: Deployment) -> AsyncIterator[Router]:
+    router = Router(tmpenv)
+    running = asyncio.create_task(router.routing.run())
+    yield router
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_a_hand_out_is_a_route_and_its_end_closes_it(
+    tmpenv: Deployment, router: Router
+) -> None:
+    environment = await tmpenv.service.launch("t", within=WITHIN)
+    await router.until(environment.id, Standing.LIVE)
+    route = router.table.get(environment.id)
+    assert route is not None
+    assert route.authorization == f"token {tmpenv.service.token(environment.id)}".encode()
+
+    await tmpenv.service.stop(environment.id)
+
+    await router.until(environment.id, Standing.GONE)
+
+
+async def test_an_environment_that_shows_its_token_itself_gets_none_from_the_edge(
+    tmpenv: Deployment, router: Router
+) -> None:
+    environment = await tmpenv.service.launch("url", within=WITHIN)
+
+    route = await router.routing.look_up(environment.id)
+
+    assert route.standing is Standing.LIVE
+    assert route.authorization == b""
+
+
+async def test_a_spare_is_nobodys_to_visit(tmpenv: Deployment, router: Router) -> None:
+    await tmpenv.until_spares(1)
+    spares = await tmpenv.store.environments((Phase.READY,))
+
+    standings = {(await router.routing.look_up(spare.id)).standing for spare in spares}
+
+    assert standings == {Standing.STARTING}
+
+
+async def test_who_never_was_is_gone_only_for_a_store_that_knows_all(
+    tmpenv: Deployment, router: Router, own_redis: RedisServer
+) -> None:
+    await eventually(tmpenv.store.is_complete)
+    assert (await router.routing.look_up("nobody")).standing is Standing.GONE
+    other = Routing(
+        RouteTable(),
+        Store(connection := Connection(own_redis.url, Keys("emptied"))),
+        Tokens(SECRET),
+        print,
+    )
+
+    with pytest.raises(RoutesUnavailable):
+        await other.look_up("nobody")
+    await connection.close()
+
+
+async def test_a_route_stays_while_the_store_is_away_and_when_it_comes_back_empty(
+    tmpenv: Deployment, router: Router, own_redis: RedisServer
+) -> None:
+    environment = await tmpenv.service.launch("t", within=WITHIN)
+    await router.until(environment.id, Standing.LIVE)
+    fell: list[Standing] = []
+    router.table.observe(lambda route: fell.append(route.standing))
+
+    own_redis.stop()
+    with pytest.raises(RoutesUnavailable):
+        await router.routing.look_up(environment.id)
+    own_redis.start()
+    own_redis.empty()
+
+    async def is_recovered() -> Environment | None:
+        return await tmpenv.service.find(environment.id)
+
+    await eventually(is_recovered)
+    # The recovered record is newer than all that was known, so that its end is heard.
+    await tmpenv.service.stop(environment.id)
+    await router.until(environment.id, Standing.GONE)
+    assert fell[0] is Standing.LIVE
+    assert Standing.GONE not in fell[:-1]
+
+
+async def test_a_refused_connection_is_a_hint_for_the_reconciler(
+    tmpenv: Deployment, router: Router
+) -> None:
+    environment = await tmpenv.service.launch("t", within=WITHIN)
+    await router.until(environment.id, Standing.LIVE)
+
+    router.routing.refused(environment.id)
+
+    assert router.suspects == [environment.id]
+
+
+async def test_activity_reaches_the_store_and_ends_with_its_environment(
+    tmpenv: Deployment, router: Router
+) -> None:
+    activity = ActivityLog()
+    writer = ActivityWriter(activity, tmpenv.store)
+    router.table.observe(writer.observe)
+    running = asyncio.create_task(writer.run())
+    environment = await tmpenv.service.launch("t", within=WITHIN)
+    before = environment.activity["ws_in"]
+    await router.until(environment.id, Standing.LIVE)
+
+    activity.of(environment.id).frames_in(writer.now(), 10, has_data=True)
+
+    async def is_written() -> bool:
+        found = await tmpenv.service.find(environment.id)
+        return found is not None and found.activity["ws_in"] > before
+
+    await eventually(is_written)
+    await tmpenv.service.stop(environment.id)
+    await router.until(environment.id, Standing.GONE)
+    assert len(activity) == 0
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_activity_is_kept_while_the_store_is_away(
+    tmpenv: Deployment, own_redis: RedisServer
+) -> None:
+    activity = ActivityLog()
+    writer = ActivityWriter(activity, tmpenv.store)
+    environment = await tmpenv.service.launch("t", within=WITHIN)
+    before = environment.activity["http"]
+
+    own_redis.stop()
+    activity.of(environment.id).begin_request(writer.now(), counts=True)
+    await writer.flush()
+    own_redis.start()
+    await writer.flush()
+
+    found = await tmpenv.service.find(environment.id)
+    assert found is not None
+    assert found.activity["http"] > before
