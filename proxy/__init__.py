@@ -6,6 +6,9 @@ rewritten as bytes), :mod:`proxy.framing` (where a body ends),
 :mod:`proxy.frames` (where a WebSocket frame ends), :mod:`proxy.cors`,
 :mod:`proxy.errors`, :mod:`proxy.routes`, :mod:`proxy.activity`.
 
+:mod:`proxy.router` is what is asked where requests go; :mod:`proxy.environments`
+answers for environments by their id.
+
 The edge does I/O: :mod:`proxy.listener` accepts, :mod:`proxy.client` is one
 visitor's connection, :mod:`proxy.exchange` one request with its response,
 :mod:`proxy.upstream` the pooled connections to one target, and

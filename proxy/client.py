@@ -17,8 +17,6 @@ from proxy.exchange import Exchange
 from proxy.framing import CHUNKED, Body, body_of
 from proxy.request import Request, read_request_line, take_unusual_head
 from proxy.request_head import Headers
-from proxy.routes import Route
-from proxy.target import read_target
 from proxy.upstream import HIGH_WATER_BYTES, Target
 
 if TYPE_CHECKING:
@@ -190,26 +188,25 @@ class Client(asyncio.Protocol):
             self.body = body_of(headers.length, framed=True)
         try:
             request.check_method()
-            request.destination = read_target(request.target)
+            found = self.edge.find(request)
         except Refusal as refusal:
             self.refuse(refusal.error, request)
             return
         if request.is_preflight:
             self._answer_preflight(request)
             return
-        found = self.edge.find(request.destination.environment_id)
         if found is None:
             self._waiting = request
             self.deadline = math.inf
-            self.edge.lookups.ask(request.destination.environment_id.decode(), self._route_found)
+            self.edge.router.ask(request, self._found)
         else:
             self._go_on(request, found)
 
-    def _route_found(self, route: Route | None) -> None:
+    def _found(self, found: Target | EdgeError) -> None:
         request, self._waiting = self._waiting, None
         if request is None or self._is_closing:
             return
-        self._go_on(request, self.edge.judge(route))
+        self._go_on(request, found)
         self.resume()
 
     def _go_on(self, request: Request, found: Target | EdgeError) -> None:

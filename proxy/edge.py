@@ -1,8 +1,4 @@
-"""Hold what every connection of one proxy shares, and find targets in it.
-
-A live environment's target is found with one dictionary hit. Everything else
-(the first request, a start, an end) takes the slower way over the route table.
-"""
+"""Hold what every connection of one proxy shares: settings, deadlines, answers."""
 
 import asyncio
 import math
@@ -10,17 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from proxy.activity import ActivityLog
 from proxy.client import Client
 from proxy.cors import Cors
 from proxy.errors import EdgeError, render_head, render_json
-from proxy.lookups import Lookups
 from proxy.request import Request
 from proxy.request_head import HeaderReader, Peer
-from proxy.routes import Resolver, Route, RouteTable, Standing
+from proxy.router import Router
 from proxy.settings import ProxySettings
-from proxy.tunnel import GOING_AWAY, Tunnel
-from proxy.upstream import Target
+from proxy.tunnel import Tunnel
 
 _LONGEST_SWEEP_S = 1.0
 
@@ -39,26 +32,21 @@ class Counts:
 class Edge:
     """The state that connections share.
 
-    The mutable state is the open ``clients`` and ``tunnels`` and the ``targets``
-    that have been used.
+    The mutable state is the open ``clients`` and ``tunnels``.
     """
 
     def __init__(
         self,
         *,
-        routes: RouteTable,
-        resolver: Resolver,
-        application: str,
+        router: Router,
         settings: ProxySettings,
-        activity: ActivityLog,
         page: Callable[[EdgeError], bytes],
         page_headers: Mapping[str, str],
         clock: Callable[[], float],
     ) -> None:
-        self.routes = routes
-        self.resolver = resolver
+        self.router = router
+        self.find = router.find  # asked for each request
         self.settings = settings
-        self.activity = activity
         self.page = page
         self._page_lines = b"".join(
             f"\r\n{name}: {value}".encode() for name, value in page_headers.items()
@@ -70,21 +58,15 @@ class Edge:
             own_cookies_prefix=settings.own_cookies_prefix.encode(),
             max_headers_count=settings.max_headers_count,
         )
-        self.lookups = Lookups(routes, resolver, timeout_s=settings.connect_timeout_s)
-        self.application = Target(settings)
-        self.application.path = application
-        self.application.is_live = True
-        self.targets: dict[bytes, Target] = {}
         self.clients: set[Client] = set()
         self.tunnels: set[Tunnel] = set()
         self.is_draining = False
         self.quiet = asyncio.Event()
-        routes.observe(self._route_changed)
 
     @property
     def counts(self) -> Counts:
         """What is open at this moment."""
-        targets = [self.application, *self.targets.values()]
+        targets = tuple(self.router.targets())
         idle = sum(len(target.idle) for target in targets)
         opened = sum(len(target.open) + len(target.connecting) for target in targets)
         return Counts(
@@ -93,51 +75,6 @@ class Edge:
             websockets=len(self.tunnels),
             idle_upstreams=idle,
             busy_upstreams=opened - idle,
-        )
-
-    def find(self, environment_id: bytes) -> Target | EdgeError | None:
-        """Return the live target, why there is none, or None: the store must be asked."""
-        if not environment_id:
-            return self.application
-        target = self.targets.get(environment_id)
-        if target is not None and target.is_live:
-            return target
-        route = self.routes.get(environment_id.decode())
-        if route is None or route.standing is Standing.STARTING:
-            return None
-        return self.judge(route)
-
-    def judge(self, route: Route | None) -> Target | EdgeError:
-        """Return the target that ``route`` leads to, or why it leads nowhere."""
-        if route is None:
-            return EdgeError(
-                503,
-                "unavailable",
-                "It cannot be found out at the moment where this environment is.",
-                retry_after_s=self.settings.unavailable_retry_after_s,
-            )
-        if route.standing is Standing.LIVE:
-            return self._target_of(route)
-        if route.standing is Standing.STARTING:
-            return self.starting(route.environment_id, route.template)
-        return EdgeError(
-            410,
-            "gone",
-            "The environment has ended.",
-            route.environment_id,
-            route.template,
-            route.reason or "unknown",
-        )
-
-    def starting(self, environment_id: str = "", template: str = "") -> EdgeError:
-        """Return the answer for an environment that is not to be reached yet."""
-        return EdgeError(
-            503,
-            "starting",
-            "The environment is starting.",
-            environment_id,
-            template,
-            retry_after_s=self.settings.starting_retry_after_s,
         )
 
     def peer(self, address: str) -> Peer:
@@ -174,7 +111,7 @@ class Edge:
         for client in [one for one in self.clients if one.deadline <= now]:
             client.expire(now)
         before = now - self.settings.upstream_idle_timeout_s
-        for target in (self.application, *self.targets.values()):
+        for target in self.router.targets():
             if target.idle:
                 target.close_idle(before)
 
@@ -195,40 +132,3 @@ class Edge:
         """Say so if nothing is open any more."""
         if not self.clients and not self.tunnels:
             self.quiet.set()
-
-    async def close(self) -> None:
-        """Close what is not a client's: questions and pooled connections."""
-        await self.lookups.close()
-        for target in (self.application, *self.targets.values()):
-            await target.close()
-        self.targets.clear()
-
-    def _target_of(self, route: Route) -> Target:
-        key = route.environment_id.encode()
-        target = self.targets.get(key)
-        if target is None:
-            target = self.targets[key] = Target(self.settings, environment_id=key)
-            target.clocks = self.activity.of(route.environment_id)
-        if not target.is_live:
-            target.lead_to(route)
-        return target
-
-    def _route_changed(self, route: Route) -> None:
-        key = route.environment_id.encode()
-        target = self.targets.get(key)
-        if target is None:
-            return
-        generation = target.generation
-        if route.standing is Standing.LIVE:
-            target.lead_to(route)
-        else:
-            target.retire()
-        if route.standing in (Standing.DRAINING, Standing.GONE):
-            for tunnel in list(target.tunnels):
-                tunnel.end(GOING_AWAY)
-        if route.standing is Standing.GONE:
-            target.cut()
-            del self.targets[key]
-        if target.generation != generation:
-            for exchange in list(target.connecting):
-                exchange.reconnect()

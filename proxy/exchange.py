@@ -116,8 +116,7 @@ class Exchange:
         if is_timeout:
             self._refuse(504, "connect_timeout", "The environment cannot be reached in time.")
             return
-        if self.target.environment_id:
-            self.client.edge.resolver.refused(self.target.environment_id.decode())
+        self.client.edge.router.refused(self.target)
         self._refuse(502, "refused", "The environment refused the connection.")
 
     # ---- the response
@@ -306,8 +305,7 @@ class Exchange:
 
     def _refuse_as_found(self) -> None:
         """Answer what a request that came now would be answered."""
-        found = self.client.edge.find(self.target.environment_id)
-        self._answer(found if isinstance(found, EdgeError) else self.client.edge.starting())
+        self._answer(self.client.edge.router.why_not(self.request))
 
     def _answer(self, error: EdgeError, *, keep: bool = True) -> None:
         self._end(is_reusable=False)

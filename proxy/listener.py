@@ -4,11 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 
-from proxy.activity import ActivityLog
 from proxy.client import Client
 from proxy.edge import Counts, Edge
 from proxy.errors import EdgeError
-from proxy.routes import Resolver, RouteTable
+from proxy.router import Router
 from proxy.settings import ProxySettings
 from proxy.tunnel import SERVICE_RESTART
 
@@ -16,27 +15,21 @@ _BACKLOG = 4096
 
 
 class Proxy:
-    """The public listener: environments by their path, the application for the rest."""
+    """The public listener; its router says where requests go."""
 
     def __init__(
         self,
         *,
-        routes: RouteTable,
-        resolver: Resolver,
-        application: str,
+        router: Router,
         settings: ProxySettings,
-        activity: ActivityLog,
         page: Callable[[EdgeError], bytes],
         page_headers: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._edge = Edge(
-            routes=routes,
-            resolver=resolver,
-            application=application,
+            router=router,
             settings=settings,
-            activity=activity,
             page=page,
             page_headers=page_headers or {},
             clock=clock,
@@ -98,7 +91,7 @@ class Proxy:
         for client in list(edge.clients):
             client.transport.abort()
         await self._becomes_quiet(self._settings.linger_timeout_s)
-        await edge.close()
+        await edge.router.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None

@@ -24,6 +24,7 @@ from aiohttp import web
 
 from culler.loop import Culler
 from proxy.activity import ActivityLog
+from proxy.environments import EnvironmentRouter
 from proxy.listener import Proxy
 from proxy.routes import RouteTable
 from spawner.core import Core
@@ -125,11 +126,14 @@ class _Site:
         routing = Routing(table, core.store, tokens, core.reconcile.suspect)
         core.feed.listen(routing.hear)
         self._proxy = Proxy(
-            routes=table,
-            resolver=routing,
-            application=await self._serve_application(core),
+            router=EnvironmentRouter(
+                routes=table,
+                resolver=routing,
+                application=await self._serve_application(core),
+                settings=settings.proxy,
+                activity=activity,
+            ),
             settings=settings.proxy,
-            activity=activity,
             page=edge_page,
             page_headers=security_headers(settings.pages),
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from proxy.activity import ActivityLog
+from proxy.environments import EnvironmentRouter
 from proxy.errors import EdgeError
 from proxy.listener import Proxy
 from proxy.routes import Route, RoutesUnavailable, RouteTable, Standing
@@ -203,12 +204,16 @@ class Stage:
 
     async def start(self, **settings: object) -> Self:
         await self.application.start(self.directory / "app.sock")
+        checked = ProxySettings.model_validate(settings)
         self.proxy = Proxy(
-            routes=self.routes,
-            resolver=self.resolver,
-            application=str(self.directory / "app.sock"),
-            settings=ProxySettings.model_validate(settings),
-            activity=self.activity,
+            router=EnvironmentRouter(
+                routes=self.routes,
+                resolver=self.resolver,
+                application=str(self.directory / "app.sock"),
+                settings=checked,
+                activity=self.activity,
+            ),
+            settings=checked,
             page=self._page,
             page_headers={"Content-Security-Policy": "default-src 'none'"},
         )
