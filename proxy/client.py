@@ -12,15 +12,17 @@ import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
-from proxy.errors import BadBody, EdgeError, Refusal, bad_request
+from proxy.errors import Answer, BadBody, EdgeError, Refusal, bad_request
 from proxy.exchange import Exchange
 from proxy.framing import CHUNKED, Body, body_of
 from proxy.request import Request, read_request_line, take_unusual_head
 from proxy.request_head import Headers
+from proxy.tls import end_writing
 from proxy.upstream import HIGH_WATER_BYTES, Target
 
 if TYPE_CHECKING:
     from proxy.edge import Edge
+    from proxy.router import Found
 
 _RESET = struct.pack("ii", 1, 0)
 _MAX_DISCARDED_BYTES = 64 * 1024  # of a refused request's body; beyond, closing is cheaper
@@ -73,7 +75,8 @@ class Client(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
         self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         name = self.transport.get_extra_info("peername")
-        self._peer = self.edge.peer(name[0] if name else "")
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        self._peer = self.edge.peer(name[0] if name else "", is_tls=is_tls)
         self.deadline = self.edge.clock() + self.edge.settings.header_timeout_s
         self.edge.clients.add(self)
 
@@ -192,7 +195,7 @@ class Client(asyncio.Protocol):
         except Refusal as refusal:
             self.refuse(refusal.error, request)
             return
-        if request.is_preflight:
+        if request.is_preflight and self.edge.answers_preflights:
             self._answer_preflight(request)
             return
         if found is None:
@@ -202,16 +205,19 @@ class Client(asyncio.Protocol):
         else:
             self._go_on(request, found)
 
-    def _found(self, found: Target | EdgeError) -> None:
+    def _found(self, found: "Found") -> None:
         request, self._waiting = self._waiting, None
         if request is None or self._is_closing:
             return
         self._go_on(request, found)
         self.resume()
 
-    def _go_on(self, request: Request, found: Target | EdgeError) -> None:
-        if isinstance(found, EdgeError):
-            self.refuse(found, request)
+    def _go_on(self, request: Request, found: "Found") -> None:
+        if not isinstance(found, Target):
+            if isinstance(found, EdgeError):
+                self.refuse(found, request)
+            else:
+                self._answer(found, request, keep=True)
             return
         self.exchange = exchange = Exchange(self, found, request)
         exchange.start(self.edge.clock())
@@ -245,6 +251,23 @@ class Client(asyncio.Protocol):
         """Answer with ``error``; without a ``request`` the framing is lost, so close."""
         if self._is_closing:
             return
+        explain = self.edge.explain
+        explained = explain(error, request) if explain is not None and request is not None else None
+        if explained is None:
+            self._answer(self.edge.answer(error, request), request, keep=keep)
+            return
+        self._waiting = request
+        self.deadline = math.inf
+        self.edge.look_up(explained, lambda answer: self._explained(answer, request, keep=keep))
+
+    def _explained(self, answer: Answer, request: Request | None, *, keep: bool) -> None:
+        if self._waiting is not request or self._is_closing:
+            return
+        self._waiting = None
+        self._answer(answer, request, keep=keep)
+        self.resume()
+
+    def _answer(self, answer: Answer, request: Request | None, *, keep: bool) -> None:
         keep = (
             keep
             and request is not None
@@ -252,7 +275,7 @@ class Client(asyncio.Protocol):
             and not self.edge.is_draining
             and (self.body is None or self._may_discard(request.headers))
         )
-        self.transport.write(self.edge.answer(error, request, keep=keep))
+        self.transport.write(self.edge.render(answer, request, keep=keep))
         self.answered(keep=keep)
 
     def resume(self) -> None:
@@ -286,7 +309,7 @@ class Client(asyncio.Protocol):
         # (RFC 9112 §9.6). So only our side is closed, and the rest is read and dropped.
         self._is_held_by_buffer = self.is_held_by_target = False
         self._steer_reading()
-        self.transport.write_eof()
+        end_writing(self.transport)
 
     def close_if_idle(self) -> None:
         """Close unless a request is open or begun."""

@@ -23,9 +23,14 @@ class Reply(NamedTuple):
 
 
 def compose_request(
-    request: Request, *, prefix: bytes, prefix_line: bytes, authorization_line: bytes
+    request: Request,
+    *,
+    prefix: bytes,
+    prefix_line: bytes,
+    authorization_line: bytes,
+    hides_own_cookies: bool,
 ) -> bytes:
-    """Return the head for a target; an empty ``prefix`` is the application's."""
+    """Return the head for a target that is found under ``prefix``."""
     headers = request.headers
     if headers.outer_prefix:
         prefix_line = b"\r\nX-Forwarded-Prefix: " + headers.outer_prefix + prefix
@@ -35,7 +40,7 @@ def compose_request(
             b" ",
             request.destination.target,
             b" HTTP/1.1",
-            headers.kept if prefix else headers.kept_whole,
+            headers.kept if hides_own_cookies else headers.kept_whole,
             b"" if headers.has_host else b"\r\nHost: localhost",
             prefix_line,
             b"" if headers.has_authorization else authorization_line,

@@ -2,13 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from proxy.client import Client
 from proxy.cors import Cors
-from proxy.errors import EdgeError, render_head, render_json
+from proxy.errors import HTML, Answer, EdgeError, render_head, render_json
 from proxy.request import Request
 from proxy.request_head import HeaderReader, Peer
 from proxy.router import Router
@@ -16,6 +16,9 @@ from proxy.settings import ProxySettings
 from proxy.tunnel import Tunnel
 
 _LONGEST_SWEEP_S = 1.0
+
+#: Gives what is answered in place of an error, or None if the error may speak for itself.
+Explain = Callable[[EdgeError, Request], Awaitable[Answer] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Counts:
 class Edge:
     """The state that connections share.
 
-    The mutable state is the open ``clients`` and ``tunnels``.
+    The mutable state is the open ``clients`` and ``tunnels``, the tasks of answers
+    that are waited for, and a count of answers.
     """
 
     def __init__(
@@ -42,12 +46,15 @@ class Edge:
         settings: ProxySettings,
         page: Callable[[EdgeError], bytes],
         page_headers: Mapping[str, str],
+        explain: Explain | None,
         clock: Callable[[], float],
     ) -> None:
         self.router = router
         self.find = router.find  # asked for each request
+        self.answers_preflights = router.answers_origins
         self.settings = settings
         self.page = page
+        self.explain = explain
         self._page_lines = b"".join(
             f"\r\n{name}: {value}".encode() for name, value in page_headers.items()
         )
@@ -60,8 +67,10 @@ class Edge:
         )
         self.clients: set[Client] = set()
         self.tunnels: set[Tunnel] = set()
+        self.statuses: dict[bytes, int] = {}  # answers by their code
         self.is_draining = False
         self.quiet = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def counts(self) -> Counts:
@@ -77,33 +86,62 @@ class Edge:
             busy_upstreams=opened - idle,
         )
 
-    def peer(self, address: str) -> Peer:
+    def peer(self, address: str, *, is_tls: bool) -> Peer:
         """Return who ``address`` is to us."""
+        scheme = b"https" if is_tls else b"http"
         if not self.settings.trusted_proxies:
-            return Peer(address.encode(), is_trusted=False)
+            return Peer(address.encode(), is_trusted=False, scheme=scheme)
         try:
             ip = ip_address(address.partition("%")[0])
         except ValueError:
-            return Peer(address.encode(), is_trusted=False)
+            return Peer(address.encode(), is_trusted=False, scheme=scheme)
         if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
         is_trusted = any(ip in network for network in self.settings.trusted_proxies)
-        return Peer(str(ip).encode(), is_trusted=is_trusted)
+        return Peer(str(ip).encode(), is_trusted=is_trusted, scheme=scheme)
 
-    def answer(self, error: EdgeError, request: Request | None, *, keep: bool) -> bytes:
+    def answer(self, error: EdgeError, request: Request | None) -> Answer:
+        """Return what ``error`` says to who made ``request``."""
+        retry_after_s = error.retry_after_s
+        if request is not None and request.headers.is_navigation and not request.is_upgrade:
+            return Answer(error.status, self.page(error), HTML, retry_after_s=retry_after_s)
+        return Answer(error.status, render_json(error), retry_after_s=retry_after_s)
+
+    def render(self, answer: Answer, request: Request | None, *, keep: bool) -> bytes:
         """Return the whole answer to ``request``, whose head may not have been readable."""
-        is_page = request is not None and request.headers.is_navigation and not request.is_upgrade
-        body = self.page(error) if is_page else render_json(error)
+        self.count(b"%d" % answer.status)
         extra = self.cors.lines(None) if request is None else request.headers.cors
-        if is_page:
+        if answer.content_type == HTML:
             extra += self._page_lines
         if not keep:
             extra += b"\r\nConnection: close"
         elif request is not None and request.minor == 0:
             extra += b"\r\nConnection: keep-alive"
-        head = render_head(error, body, is_page=is_page, extra=extra)
+        head = render_head(answer, extra)
         is_head = request is not None and request.method == b"HEAD"
-        return head if is_head else head + body
+        return head if is_head else head + answer.body
+
+    def look_up(self, answer: Awaitable[Answer], tell: Callable[[Answer], None]) -> None:
+        """Call ``tell`` with an answer that must be waited for; it may not fail."""
+
+        async def wait() -> None:
+            tell(await answer)
+
+        task = asyncio.get_running_loop().create_task(wait())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def count(self, status: bytes) -> None:
+        """Count an answer by its code."""
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+
+    async def close(self) -> None:
+        """Close what is not a client's: answers that are waited for, and targets."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.router.close()
 
     def sweep(self) -> None:
         """Act on every deadline that has passed."""

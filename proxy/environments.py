@@ -24,6 +24,8 @@ class EnvironmentRouter:
     The mutable state is the targets that have been used, by id.
     """
 
+    answers_origins = True
+
     def __init__(
         self,
         *,

@@ -5,11 +5,15 @@
 - :class:`BadResponse`: a target's head is not one that may be relayed.
 - :class:`EdgeError`: the answer itself, rendered as JSON here and as a page by
   whoever runs the proxy.
+- :class:`Answer`: an answer that is rendered already, of an error or not.
 """
 
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
+
+JSON = b"application/json"
+HTML = b"text/html; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,17 @@ class EdgeError:
     environment_id: str = ""
     template: str = ""
     reason: str = ""
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer of the edge's own, but for what depends on the connection."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    content_encoding: bytes = b""
     retry_after_s: int | None = None
 
 
@@ -58,16 +73,17 @@ def render_json(error: EdgeError) -> bytes:
     return json.dumps(body).encode()
 
 
-def render_head(error: EdgeError, body: bytes, *, is_page: bool, extra: bytes) -> bytes:
+def render_head(answer: Answer, extra: bytes) -> bytes:
     """Return the head of the answer; ``extra`` holds whole header lines, each after CRLF."""
-    phrase = HTTPStatus(error.status).phrase.encode()
-    kind = b"text/html; charset=utf-8" if is_page else b"application/json"
+    phrase = HTTPStatus(answer.status).phrase.encode()
     lines = [
-        b"HTTP/1.1 %d %b" % (error.status, phrase),
-        b"Content-Type: " + kind,
-        b"Content-Length: %d" % len(body),
+        b"HTTP/1.1 %d %b" % (answer.status, phrase),
+        b"Content-Type: " + answer.content_type,
+        b"Content-Length: %d" % len(answer.body),
         b"Cache-Control: no-store",
     ]
-    if error.retry_after_s is not None:
-        lines.append(b"Retry-After: %d" % error.retry_after_s)
+    if answer.content_encoding:
+        lines.append(b"Content-Encoding: " + answer.content_encoding)
+    if answer.retry_after_s is not None:
+        lines.append(b"Retry-After: %d" % answer.retry_after_s)
     return b"\r\n".join(lines) + extra + b"\r\n\r\n"

@@ -72,6 +72,7 @@ class Exchange:
             prefix=target.prefix,
             prefix_line=target.prefix_line,
             authorization_line=target.authorization_line,
+            hides_own_cookies=target.hides_own_cookies,
         )
         upstream = target.take()
         if upstream is None or request.headers.length == 0:
@@ -197,6 +198,7 @@ class Exchange:
         """Relay a response, of which ``data`` holds what has come of the body from ``start``."""
         transport = self.client.transport
         self._message = b""
+        self.client.edge.count(reply.head[9:12])
         self._keeps_client, self._keeps_target = reply.keeps_client, reply.keeps_target
         length = reply.length
         if length == len(data) - start and len(data) < _MAX_JOINED_BYTES:

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from proxy.client import Client
-from proxy.edge import Counts, Edge
+from proxy.edge import Counts, Edge, Explain
 from proxy.errors import EdgeError
 from proxy.router import Router
 from proxy.settings import ProxySettings
+from proxy.tls import Certificate
 from proxy.tunnel import SERVICE_RESTART
 
 _BACKLOG = 4096
@@ -24,6 +26,7 @@ class Proxy:
         settings: ProxySettings,
         page: Callable[[EdgeError], bytes],
         page_headers: Mapping[str, str] | None = None,
+        explain: Explain | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -32,21 +35,33 @@ class Proxy:
             settings=settings,
             page=page,
             page_headers=page_headers or {},
+            explain=explain,
             clock=clock,
         )
         self._server: asyncio.Server | None = None
         self._port = 0
         self._sweeping: asyncio.TimerHandle | None = None
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen on ``host`` and ``port``; 0 is any free one.
+    async def start(
+        self, host: str | None, port: int, certificate: Certificate | None = None
+    ) -> None:
+        """Listen on ``host``, None for all, and ``port``; 0 is any free one.
+
+        With a ``certificate`` TLS is spoken, and nothing else.
 
         Raises:
             OSError: The address cannot be listened on.
         """
         loop = asyncio.get_running_loop()
+        tls: dict[str, Any] = {}
+        if certificate is not None:
+            tls = {
+                "ssl": certificate.context,
+                "ssl_handshake_timeout": self._settings.header_timeout_s,
+                "ssl_shutdown_timeout": self._settings.linger_timeout_s,
+            }
         self._server = await loop.create_server(
-            lambda: Client(self._edge), host, port, backlog=_BACKLOG
+            lambda: Client(self._edge), host, port, backlog=_BACKLOG, **tls
         )
         self._port = self._server.sockets[0].getsockname()[1]
         self._sweep()
@@ -61,6 +76,11 @@ class Proxy:
     def counts(self) -> Counts:
         """What is open at this moment."""
         return self._edge.counts
+
+    @property
+    def statuses(self) -> Mapping[str, int]:
+        """How many answers there were, by their code."""
+        return {code.decode(): number for code, number in self._edge.statuses.items()}
 
     async def drain(self) -> None:
         """Stop accepting, finish what is open, then close everything.
@@ -91,7 +111,7 @@ class Proxy:
         for client in list(edge.clients):
             client.transport.abort()
         await self._becomes_quiet(self._settings.linger_timeout_s)
-        await edge.router.close()
+        await edge.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None

@@ -55,6 +55,7 @@ class Peer:
 
     address: bytes
     is_trusted: bool
+    scheme: bytes = b"http"
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class Headers:
     kept_whole: bytes  # to the application: our own cookies are still in it
     length: int
     has_host: bool
+    host: bytes
     has_authorization: bool
     closes: bool
     keeps_alive: bool
@@ -108,6 +110,7 @@ class HeaderReader:
             kept_whole=kept,
             length=_read_length(found),
             has_host=_has_host(lowered, found),
+            host=_value(block, lowered, b"host") if b"host" in found else b"",
             has_authorization=b"authorization" in found,
             closes=b"close" in connection,
             keeps_alive=b"keep-alive" in connection,
@@ -146,7 +149,7 @@ def _kept(
 
 
 def _forwarding_lines(block: bytes, lowered: bytes, found: Found, peer: Peer) -> bytes:
-    addresses, scheme = peer.address, b"http"
+    addresses, scheme = peer.address, peer.scheme
     host = _value(block, lowered, b"host") if b"host" in found else b""
     if peer.is_trusted:
         if b"x-forwarded-for" in found:

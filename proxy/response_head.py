@@ -114,6 +114,11 @@ def environment_rules(
     )
 
 
+def plain_rules(*, answers_origins: bool) -> ResponseRules:
+    """Return the rules for a target that may say what it likes, but for origins perhaps."""
+    return ResponseRules(removed=HOP_BY_HOP | _CORS if answers_origins else HOP_BY_HOP)
+
+
 def match_response_head(data: bytes, max_bytes: int) -> re.Match[bytes] | None:
     """Return the head that ``data`` begins with, None if it is not whole yet.
 

@@ -7,18 +7,20 @@ There is one data path. What differs between environments by their id
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from proxy.errors import EdgeError
+from proxy.errors import Answer, EdgeError
 from proxy.request import Request
 from proxy.upstream import Target
 
-Found = Target | EdgeError
+Found = Target | EdgeError | Answer
 
 
 class Router(Protocol):
     """Where requests go. Its targets are its own: it closes them."""
 
+    answers_origins: bool  # else preflights go to targets, whose own CORS headers are relayed
+
     def find(self, request: Request) -> Found | None:
-        """Return the target, or why there is none; None: :meth:`ask`.
+        """Return the target, or what is said in its place; None: :meth:`ask`.
 
         Sets the request's destination. Never waits, and may be called again.
 

@@ -44,7 +44,12 @@ def read_target(target: bytes) -> Destination:
     return Destination(target, environment_id, rest)
 
 
-def _read_unusual(target: bytes) -> Destination:
+def read_origin(target: bytes) -> tuple[bytes, bytes]:
+    """Return ``target`` in the form in which it is forwarded, and its path.
+
+    Raises:
+        Refusal: 400 for what no one may interpret.
+    """
     if absolute := _ABSOLUTE.match(target):
         target = target[absolute.end() :]
         if not target.startswith(b"/"):
@@ -54,8 +59,14 @@ def _read_unusual(target: bytes) -> Destination:
     path, mark, query = target.partition(b"?")
     if path.startswith(b"//"):
         path = _SLASHES.sub(b"/", path)
-    _check_path(path)
-    target = path + mark + query
+        target = path + mark + query
+    if b"%" in path or b"/." in path:
+        _check_path(path)
+    return target, path
+
+
+def _read_unusual(target: bytes) -> Destination:
+    target, path = read_origin(target)
     if not path.startswith(b"/user/") or path == b"/user/":
         return Destination(target, b"", path)
     environment_id, slash, rest = path[len(b"/user/") :].partition(b"/")

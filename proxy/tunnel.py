@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from proxy.frames import FrameScanner, close_frame
+from proxy.tls import end_writing
 
 if TYPE_CHECKING:
     from proxy.client import Client
@@ -143,7 +144,7 @@ class Tunnel:
         self.upstream.abort()
         self.client.write(close_frame(code))
         # Closing with unread bytes would reset the connection and lose the frame.
-        self.client.write_eof()
+        end_writing(self.client)
         self.client.resume_reading()
         self._abort_later()
 

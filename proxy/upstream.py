@@ -5,6 +5,7 @@ own: none is ever lent for another target, and none outlives its address.
 """
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, cast
 
 from proxy.activity import Clocks
@@ -88,14 +89,23 @@ class Target:
         self.template = ""
         self.rules = ResponseRules()
         self.clocks: Clocks | None = None
-        self.prefix = b"/user/" + environment_id if environment_id else b""
-        self.prefix_line = b"\r\nX-Forwarded-Prefix: " + self.prefix if environment_id else b""
+        self.tls: ssl.SSLContext | None = None
+        self.hides_own_cookies = bool(environment_id)
+        self.prefix = b""
+        self.prefix_line = b""
+        if environment_id:
+            self.stand_under(b"/user/" + environment_id)
         self.authorization_line = b""
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
         self.tunnels: set[Tunnel] = set()
         self.connecting: dict[Exchange, asyncio.Task[None]] = {}
         self._emptied = asyncio.Event()
+
+    def stand_under(self, prefix: bytes) -> None:
+        """Tell whom it leads to, with every request, where in the paths it is found."""
+        self.prefix = prefix
+        self.prefix_line = b"\r\nX-Forwarded-Prefix: " + prefix if prefix else b""
 
     def lead_to(self, route: Route) -> None:
         """Lead to the live ``route``; connections to another address are closed."""
@@ -205,5 +215,7 @@ class Target:
         if self.path:
             _, upstream = await loop.create_unix_connection(lambda: Upstream(self), self.path)
         else:
-            _, upstream = await loop.create_connection(lambda: Upstream(self), self.host, self.port)
+            _, upstream = await loop.create_connection(
+                lambda: Upstream(self), self.host, self.port, ssl=self.tls
+            )
         return upstream

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from proxy.cors import Cors
-from proxy.errors import EdgeError, render_head, render_json
+from proxy.errors import Answer, EdgeError, render_head, render_json
 
 PAGE = b"https://page.example"
 
@@ -67,7 +67,7 @@ def test_an_error_is_rendered_for_scripts() -> None:
     error = EdgeError(503, "starting", "It starts.", "abc", retry_after_s=2)
 
     body = render_json(error)
-    head = render_head(error, body, is_page=False, extra=b"\r\nX: y")
+    head = render_head(Answer(503, body, retry_after_s=2), b"\r\nX: y")
 
     assert json.loads(body) == {
         "message": "It starts.",
