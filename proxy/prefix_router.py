@@ -84,6 +84,7 @@ class PrefixRouter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.answers_origins = bool(settings.cors_origins)
+        self.is_host_first = (options or PrefixOptions()).host_routing
         self.requests = 0
         self.websockets = 0
         self._settings = settings

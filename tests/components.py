@@ -66,6 +66,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
     "jupyterlab": _jupyterlab,
     "perl": _command("perl"),
+    "openssl": _command("openssl"),
     "root": lambda: "" if os.geteuid() == 0 else "these tests need root",
 }
 

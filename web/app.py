@@ -9,7 +9,6 @@ taken has touched nothing.
 """
 
 import asyncio
-import logging
 import signal
 import stat
 import tempfile
@@ -45,9 +44,8 @@ from web.problem_pages import edge_page
 from web.recipes import Recipes, recipes_for
 from web.routing import Routing
 from web.shared_secret import SharedSecret
+from web.signals import Signals
 from web.start_errors import StartError, cannot_listen, no_redis
-
-log = logging.getLogger(__name__)
 
 _SOCKET_MODE = stat.S_IRUSR | stat.S_IWUSR
 
@@ -82,13 +80,12 @@ class _Site:
         self._settings = settings
         self._stack = stack
         self._tasks: list[asyncio.Task[None]] = []
-        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
 
     async def open(self) -> Running:
         """Build and start everything."""
         settings = self._settings
         prepare_state(settings.state)
-        self._hear_signals()
+        self._signals = Signals(self._stack)
         connection = await self._connect()
         secret = SharedSecret(Store(connection), settings.state / SECRET_KEY)
         own = settings.secret_key
@@ -144,7 +141,7 @@ class _Site:
 
     async def until_ended(self) -> None:
         """Wait for a signal, or for a part that failed, which is raised."""
-        heard = asyncio.create_task(self._signals.get())
+        heard = asyncio.create_task(self._signals.wait())
         self._stack.callback(heard.cancel)
         await asyncio.wait({heard, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in self._tasks:
@@ -152,23 +149,7 @@ class _Site:
                 task.result()
                 raise AssertionError(f"{task.get_name()} ended by itself")
         if heard.result() is signal.SIGTERM:
-            await self._drain()
-
-    async def _drain(self) -> None:
-        """Let what is open end; a second signal cuts it off."""
-        log.info("Draining", extra={"event": "exit.draining"})
-        draining = asyncio.create_task(self._proxy.drain())
-        heard = asyncio.create_task(self._signals.get())
-        await asyncio.wait({draining, heard}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (draining, heard):
-            task.cancel()
-        await asyncio.gather(draining, heard, return_exceptions=True)
-
-    def _hear_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signals.put_nowait, number)
-            self._stack.callback(loop.remove_signal_handler, number)
+            await self._signals.drain(self._proxy)
 
     async def _connect(self) -> Connection:
         """Connect to the configured Redis, or to one of our own."""

@@ -1,10 +1,10 @@
 """What ``tmpenv serve`` says when it is up."""
 
-import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 
 from spawner.model import Pool, Template
+from web.addresses import is_loopback, public_url
 from web.app import Running
 from web.version import VERSION
 from web.views import title_of
@@ -31,14 +31,6 @@ def banner(running: Running) -> str:
     return "\n".join(lines) + "\n"
 
 
-def public_url(host: str, port: int) -> str:
-    """Give an address that can be clicked on this machine."""
-    if host in ("", "0.0.0.0", "::") or _is_loopback(host):  # noqa: S104  # read, not bound
-        host = "localhost"
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}/" if port != 80 else f"http://{shown}/"
-
-
 def _recipes(templates: Mapping[str, Template], pools: Mapping[str, Pool]) -> Iterator[str]:
     for index, (name, template) in enumerate(templates.items()):
         head = "Templates" if index == 0 else ""
@@ -57,17 +49,8 @@ def _notes(running: Running) -> Iterator[str]:
         yield f"WARNING: {choice.backend.warning}"
         if os.geteuid() == 0:
             yield "WARNING: It was started by root: whoever opens an environment is root here."
-        if not _is_loopback(running.settings.host):
+        if not is_loopback(running.settings.host):
             yield (
                 f"WARNING: It listens on {running.settings.host}: whoever reaches that address "
                 "can run programs on this machine."
             )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

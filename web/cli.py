@@ -5,9 +5,6 @@ code 2 for what was asked wrongly, 1 for what cannot be done now.
 """
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,9 +14,10 @@ import uvloop
 from web import logs
 from web.config import Settings
 from web.config_docs import help_text
-from web.config_errors import ConfigError
 from web.config_sources import load
-from web.start_errors import StartError
+from web.proxy_cli import EPILOG as PROXY_EPILOG
+from web.proxy_cli import proxy
+from web.start_errors import StartError, told_in_one_line
 from web.version import VERSION
 
 app = typer.Typer(
@@ -72,10 +70,13 @@ def serve(
 ) -> None:
     """Serve environments until a signal."""
     flags = {key: value for key, value in locals().items() if key != "config"}
-    with _told_in_one_line():
+    with told_in_one_line():
         settings = load(flags=flags, config=config)
         logs.configure(settings)
         _serve(settings)
+
+
+app.command(epilog=PROXY_EPILOG)(proxy)
 
 
 @app.command()
@@ -89,7 +90,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
     """Show the pools and environments of a running tmpenv."""
-    with _told_in_one_line():
+    with told_in_one_line():
         settings = _client_settings(config, api_key, state_dir, instance)
         answer = _ask(settings, server, "GET", "/api/status")
         if as_json:
@@ -112,7 +113,7 @@ def stop(
     instance: Instance = None,
 ) -> None:
     """End environments of a running tmpenv."""
-    with _told_in_one_line():
+    with told_in_one_line():
         settings = _client_settings(config, api_key, state_dir, instance)
         for one in ids:
             if not (one.isascii() and one.isalnum()):
@@ -167,15 +168,3 @@ def _ask(settings: Settings, server: str | None, method: str, path: str) -> dict
     own = settings.api_key
     key = own.get_secret_value() if own else read_key(settings.state / API_KEY)
     return ask(server or f"http://127.0.0.1:{settings.port}", key, method, path)
-
-
-@contextmanager
-def _told_in_one_line() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        typer.echo("\n".join(error.lines), err=True)
-        sys.exit(2)
-    except StartError as error:
-        typer.echo(f"tmpenv: {error}", err=True)
-        sys.exit(1)

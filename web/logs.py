@@ -59,12 +59,17 @@ class Text(logging.Formatter):
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
     """Send the log to ``stream``, standard error unless told."""
+    send(settings.log_level, settings.log_format, stream)
+
+
+def send(level: str, form: str = "auto", stream: TextIO | None = None) -> None:
+    """Send what is at least as serious as ``level`` to ``stream``."""
     stream = stream or sys.stderr
     is_terminal = stream.isatty()
-    is_text = settings.log_format == "text" or (settings.log_format == "auto" and is_terminal)
+    is_text = form == "text" or (form == "auto" and is_terminal)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Text(in_colour=is_terminal) if is_text else JsonLines())
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # These tell every connection and request, addresses with query strings among them.
     for chatty in ("asyncio", "urllib3", "docker", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -2,24 +2,33 @@
 
 import errno
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
+
+import typer
+
+from web.config_errors import ConfigError
 
 
 class StartError(Exception):
     """Something outside is not as it must be; the text says in one line what to do."""
 
 
-def cannot_listen(host: str, port: int, error: OSError) -> StartError:
+def cannot_listen(
+    host: str, port: int, error: OSError, *, host_flag: str = "--host", port_flag: str = "--port"
+) -> StartError:
     """Tell why an address cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
         return StartError(
             f"port {port} of {host} is taken by another program; end that one, "
-            "or give another with --port"
+            f"or give another with {port_flag}"
         )
     if error.errno == errno.EACCES:
-        return StartError(f"port {port} needs more rights; give one above 1023 with --port")
+        return StartError(f"port {port} needs more rights; give one above 1023 with {port_flag}")
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return StartError(f'"{host}" is no address of this machine; give one with --host')
+        return StartError(f'"{host}" is no address of this machine; give one with {host_flag}')
     return StartError(f"{host}, port {port}, cannot be listened on: {error.strerror}")
 
 
@@ -31,3 +40,16 @@ def no_redis(url: str) -> StartError:
         f"Redis does not answer at {place}; start it, or give another with --redis-url "
         "(without one, tmpenv runs its own)"
     )
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """End with what went wrong on standard error: 2 for what was asked wrongly, else 1."""
+    try:
+        yield
+    except ConfigError as error:
+        typer.echo("\n".join(error.lines), err=True)
+        sys.exit(2)
+    except StartError as error:
+        typer.echo(f"tmpenv: {error}", err=True)
+        sys.exit(1)

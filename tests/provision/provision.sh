@@ -28,6 +28,7 @@ packages() {
     command -v chromium >/dev/null || missing+=(chromium)
     command -v debootstrap >/dev/null || missing+=(debootstrap)
     command -v perl >/dev/null || missing+=(perl)
+    command -v openssl >/dev/null || missing+=(openssl)
     command -v ip >/dev/null || missing+=(iproute2)
     # Where the kernel has AppArmor, Docker starts nothing without its parser.
     [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null ||
