@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 run: $(VENV)/.lab
 	$(BIN)/tmpenv serve --on-exit stop $(ARGS)
 
-test: $(VENV)/.dev $(VENV)/.lab
+test: $(VENV)/.dev $(VENV)/.lab $(VENV)/.hub
 	tests/provision/provision.sh
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -36,6 +36,12 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.created
 
 $(VENV)/.lab: pyproject.toml $(VENV)/.created
 	$(BIN)/python -m pip install --quiet --editable '.[lab]'
+	touch $@
+
+# A real JupyterHub for the tests of tmpenv proxy, apart from what tmpenv itself needs.
+$(VENV)/.hub: $(VENV)/.created
+	$(PYTHON) -m venv $(VENV)/hub
+	$(VENV)/hub/bin/python -m pip install --quiet jupyterhub jupyter-server ipykernel
 	touch $@
 
 clean:

@@ -7,7 +7,7 @@ rewritten as bytes), :mod:`proxy.framing` (where a body ends),
 :mod:`proxy.errors`, :mod:`proxy.routes`, :mod:`proxy.activity`.
 
 :mod:`proxy.router` is what is asked where requests go; :mod:`proxy.environments`
-answers for environments by their id.
+answers for environments by their id, :mod:`proxy.prefix_router` for prefixes.
 
 The edge does I/O: :mod:`proxy.listener` accepts, :mod:`proxy.client` is one
 visitor's connection, :mod:`proxy.exchange` one request with its response,

@@ -17,6 +17,8 @@ from docker.errors import DockerException, ImageNotFound
 
 TINY = "tmpenv-test/tiny"
 JUPYTER = "tmpenv-test/jupyter"
+#: In a virtual environment of its own: nothing of ours is beside it.
+HUB = Path(sys.prefix) / "hub" / "bin" / "jupyterhub"
 
 
 def _daemon() -> str:
@@ -58,6 +60,10 @@ def _jupyterlab() -> str:
     return "" if shutil.which("jupyter-lab", path=places) else "jupyter-lab is not installed"
 
 
+def _jupyterhub() -> str:
+    return "" if HUB.exists() else "there is no JupyterHub for tests; run make .venv/.hub"
+
+
 _PROBES: dict[str, Callable[[], str]] = {
     "docker": _daemon,
     "tiny-image": _image(TINY),
@@ -65,6 +71,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "redis-server": _command("redis-server", "valkey-server"),
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
     "jupyterlab": _jupyterlab,
+    "jupyterhub": _jupyterhub,
     "perl": _command("perl"),
     "openssl": _command("openssl"),
     "root": lambda: "" if os.geteuid() == 0 else "these tests need root",
