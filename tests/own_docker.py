@@ -3,7 +3,7 @@
 It leaves the machine's own daemon alone: it does not touch the firewall, so that
 containers here have no way out, and it brings its own default bridge, because a
 daemon that is told to have none removes ``docker0``, whosesoever that is.
-Containers outlive it (``live-restore``).
+Containers outlive it (``live-restore``), unless it was started to the contrary.
 """
 
 import os
@@ -28,7 +28,7 @@ class OwnDocker:
         self._directory = directory
         self._daemon: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *, live_restore: bool = True) -> None:
         """Start the daemon; return when it answers."""
         place = self._directory
         self._make_bridge()
@@ -39,13 +39,8 @@ class OwnDocker:
                 [
                     *("dockerd", "--host", self.url, "--data-root", place / "data"),
                     *("--exec-root", place / "exec", "--pidfile", place / "pid"),
-                    *(
-                        "--bridge",
-                        _BRIDGE,
-                        "--iptables=false",
-                        "--ip6tables=false",
-                        "--live-restore",
-                    ),
+                    *("--bridge", _BRIDGE, "--iptables=false", "--ip6tables=false"),
+                    f"--live-restore={str(live_restore).lower()}",
                 ],
                 stdout=log,
                 stderr=log,
@@ -71,6 +66,16 @@ class OwnDocker:
     def stop(self) -> None:
         """End the daemon as an operator would."""
         self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Let the daemon hang: it accepts, and answers nothing."""
+        assert self._daemon
+        self._daemon.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a paused daemon go on."""
+        assert self._daemon
+        self._daemon.send_signal(signal.SIGCONT)
 
     def clear(self) -> None:
         """Remove everything that was run here, and end the daemon."""

@@ -1,6 +1,10 @@
 """What the Docker daemon itself says of an instance."""
 
+import time
+from contextlib import suppress
+
 import docker
+from docker.errors import APIError
 
 
 def containers(instance: str) -> set[str]:
@@ -14,13 +18,25 @@ def containers(instance: str) -> set[str]:
 
 
 def remove_all(instance: str) -> None:
-    """Remove whatever an instance has left."""
+    """Remove whatever an instance has left.
+
+    A start that the end of a tmpenv cut off may still go on in the daemon, so
+    it is over only when the network, which all need, could be removed.
+    """
     client = docker.from_env()
     label = {"label": f"tmpenv.instance={instance}"}
+    deadline = time.monotonic() + 60
     try:
-        for one in client.api.containers(all=True, filters=label):
-            client.api.remove_container(one["Id"], force=True, v=True)
-        for network in client.networks.list(filters=label):
-            network.remove()
+        while True:
+            for one in client.api.containers(all=True, filters=label):
+                with suppress(APIError):
+                    client.api.remove_container(one["Id"], force=True, v=True)
+            try:
+                for network in client.networks.list(filters=label):
+                    network.remove()
+            except APIError:
+                assert time.monotonic() < deadline, f"{instance} cannot be removed"
+            else:
+                return
     finally:
         client.close()

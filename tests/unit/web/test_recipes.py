@@ -1,5 +1,8 @@
 """What is run where nothing, or not enough, was configured."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from spawner.model import Pool
@@ -17,6 +20,14 @@ def test_without_templates_the_image_brings_its_own_command() -> None:
     assert recipes.pools["jupyter"] == Pool(size=10, spare=2)
 
 
+@pytest.fixture
+def jupyter_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "jupyter-lab"
+    command.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
+@pytest.mark.usefixtures("jupyter_on_path")
 def test_jupyter_as_a_process_starts_for_root_too() -> None:
     template = recipes_for(load(environ={}), "process").templates["jupyter"]
 
