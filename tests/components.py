@@ -63,6 +63,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "tiny-image": _image(TINY),
     "jupyter-image": _image(JUPYTER),
     "redis-server": _command("redis-server", "valkey-server"),
+    "docker-registry": _command("docker-registry"),
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
     "jupyterlab": _jupyterlab,
     "perl": _command("perl"),
