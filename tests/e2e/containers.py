@@ -23,7 +23,7 @@ def remove_all(instance: str) -> None:
     A start that the end of a tmpenv cut off may still go on in the daemon, so
     it is over only when the network, which all need, could be removed.
     """
-    client = docker.from_env()
+    client = docker.from_env(timeout=300)  # a busy daemon takes its time over a hundred
     label = {"label": f"tmpenv.instance={instance}"}
     deadline = time.monotonic() + 60
     try:
@@ -31,11 +31,13 @@ def remove_all(instance: str) -> None:
             for one in client.api.containers(all=True, filters=label):
                 with suppress(APIError):
                     client.api.remove_container(one["Id"], force=True, v=True)
+                deadline = time.monotonic() + 60
             try:
                 for network in client.networks.list(filters=label):
                     network.remove()
             except APIError:
                 assert time.monotonic() < deadline, f"{instance} cannot be removed"
+                time.sleep(0.1)
             else:
                 return
     finally:
