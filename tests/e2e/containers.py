@@ -25,7 +25,7 @@ def remove_all(instance: str) -> None:
     A start that the end of a tmpenv cut off may still go on in the daemon, so
     it is over only when no container uses the network, which all need.
     """
-    client = docker.from_env()
+    client = docker.from_env(timeout=300)  # a busy daemon takes its time over a hundred
     label = f"tmpenv.instance={instance}"
     deadline = time.monotonic() + 60
     try:
@@ -35,6 +35,7 @@ def remove_all(instance: str) -> None:
             for one in client.api.containers(all=True, filters={"label": label}):
                 with suppress(APIError):
                     client.api.remove_container(one["Id"], force=True, v=True)
+                deadline = time.monotonic() + 60
             is_over = remove_networks(client.api, label)
     finally:
         client.close()

@@ -153,6 +153,6 @@ engine
 base_image
 base=$(identity tmpenv-test/base)
 image tiny "$(fingerprint "$here/tiny" "$base")" \
-    env DOCKER_BUILDKIT=0 docker build --tag tmpenv-test/tiny "$here/tiny"
+    env DOCKER_BUILDKIT=0 docker build --force-rm --tag tmpenv-test/tiny "$here/tiny"
 image jupyter "$(fingerprint "$root/images" "$base")" \
     "$root/images/build.sh" jupyter tmpenv-test/jupyter --build-arg BASE=tmpenv-test/base
