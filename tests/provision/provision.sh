@@ -137,6 +137,8 @@ image() { # NAME FINGERPRINT COMMAND…: build an image unless it is here as it 
         tail -n 20 "$scratch/build.log"
         give_up "$name could not be built"
     }
+    # What it replaces has lost its name.
+    docker image prune --force --filter label=tmpenv.made-from >/dev/null
 }
 
 if [ "$(id -u)" != 0 ]; then
