@@ -78,6 +78,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
     "jupyterlab": _jupyterlab,
     "perl": _command("perl"),
+    "setpriv": _command("setpriv"),
     "root": lambda: "" if os.geteuid() == 0 else "these tests need root",
 }
 
