@@ -194,6 +194,8 @@ class Launches:
     @contextmanager
     def _bell(self, ticket: str) -> Iterator[asyncio.Event]:
         bell = asyncio.Event()
+        # Rung once at the beginning: what happened before it hung here was not heard.
+        bell.set()
         self._bells.setdefault(ticket, set()).add(bell)
         try:
             yield bell
