@@ -32,7 +32,7 @@ async def test_a_request_moves_the_http_clock(stage: Stage) -> None:
     "path",
     [
         *("api/status", "api/kernels", "api/sessions", "api/terminals", "api/me"),
-        *("api/kernelspecs", "api/contents", "api/contents/work/today", "lab/api/workspaces"),
+        *("api/kernelspecs", "api/contents", "api/contents/course/today", "lab/api/workspaces"),
     ],
 )
 async def test_a_known_poll_moves_the_control_clock_alone(
