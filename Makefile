@@ -2,10 +2,13 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Docker's daemon and ip stand where not every root looks.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .PHONY: run test check bench image clean
 
 run: $(VENV)/.lab
+	@scripts/setup.sh redis $(BIN)/python
 	$(BIN)/tmpenv serve --on-exit stop $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.lab $(VENV)/.hub
@@ -27,7 +30,7 @@ image:
 	images/build.sh jupyter tmpenv/jupyter $(ARGS)
 
 $(VENV)/.created:
-	$(PYTHON) -m venv $(VENV)
+	@scripts/setup.sh venv $(PYTHON) $(VENV)
 	touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.created

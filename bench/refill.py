@@ -18,6 +18,7 @@ import docker
 
 from bench.report import Figure, show
 from tests.components import TINY
+from tests.e2e.containers import remove_all
 from tests.serving import Serving
 
 NUMBER = 40
@@ -72,10 +73,14 @@ def bare() -> float:
 
 async def filled() -> float:
     """Let tmpenv fill a pool; give how many a second, by its own records."""
-    with tempfile.TemporaryDirectory(prefix="tmpenv-", ignore_cleanup_errors=True) as directory:
-        async with Serving(Path(directory), CONFIG, instance=f"bench-{os.getpid()}") as server:
-            await server.until_spares(NUMBER, "tiny", within=300)
-            environments = (await server.status())["environments"]
+    instance = f"bench-{os.getpid()}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="tmpenv-", ignore_cleanup_errors=True) as directory:
+            async with Serving(Path(directory), CONFIG, instance=instance) as server:
+                await server.until_spares(NUMBER, "tiny", within=300)
+                environments = (await server.status())["environments"]
+    finally:
+        await asyncio.to_thread(remove_all, instance)
     created = min(_time(one["created_at"]) for one in environments)
     ready = max(_time(one["phase_at"]) for one in environments)
     return NUMBER / (ready - created)

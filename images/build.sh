@@ -43,4 +43,5 @@ arguments=(--network host)
 for variable in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
     [ -z "${!variable:-}" ] || arguments+=(--build-arg "$variable")
 done
-docker build "${arguments[@]}" "$@" --tag "$tag" "$context"
+# A build that fails leaves no container behind.
+docker build --force-rm "${arguments[@]}" "$@" --tag "$tag" "$context"

@@ -10,8 +10,24 @@ from dataclasses import dataclass
 
 # Asked for by every open tab and page, for ever: they say nothing of use.
 KNOWN_POLLS = frozenset(
-    (b"/api/status", b"/api/kernels", b"/api/sessions", b"/api/terminals", b"/api/me")
+    b"/api/" + name
+    for name in (b"status", b"kernels", b"kernelspecs", b"sessions", b"terminals", b"me")
 )
+# JupyterLab's file browser lists its folder every ten seconds, and a page that nobody
+# touches reads and writes its layout as often.
+_LISTINGS = b"/api/contents"
+_LAYOUTS = b"/lab/api/workspaces"
+
+
+def is_poll(method: bytes, rest: bytes) -> bool:
+    """Say whether a page makes such a request by itself, untouched; ``rest`` is without query."""
+    if method in (b"GET", b"HEAD"):
+        return rest in KNOWN_POLLS or _is_below(rest, _LISTINGS) or _is_below(rest, _LAYOUTS)
+    return method == b"PUT" and _is_below(rest, _LAYOUTS)
+
+
+def _is_below(rest: bytes, prefix: bytes) -> bool:
+    return rest.startswith(prefix) and rest[len(prefix) : len(prefix) + 1] in (b"", b"/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +99,12 @@ class Clocks:
         if not self._is_dirty:
             self._soil()
 
-    def upload(self, now: float, size: int) -> None:
+    def upload(self, now: float, size: int, *, counts: bool) -> None:
         """Mark bytes of a request's body."""
-        self.http = now
+        if counts:
+            self.http = now
+        else:
+            self.control = now
         self.bytes_in += size
         if not self._is_dirty:
             self._soil()

@@ -8,7 +8,7 @@ a pooled connection the request leaves in the same call that brought its head.
 import re
 from typing import TYPE_CHECKING
 
-from proxy.activity import KNOWN_POLLS
+from proxy.activity import is_poll
 from proxy.compose import UPGRADE, Reply, compose_reply, compose_request, with_space
 from proxy.errors import BadBody, BadResponse, EdgeError
 from proxy.framing import CHUNKED, Body, body_of
@@ -64,8 +64,9 @@ class Exchange:
         target = self.target
         request = self.request
         if target.clocks is not None:
-            is_poll = request.destination.rest in KNOWN_POLLS and request.method == b"GET"
-            self._counts = not is_poll and not request.is_upgrade
+            self._counts = not (
+                request.is_upgrade or is_poll(request.method, request.destination.rest)
+            )
             target.clocks.begin_request(now, counts=self._counts)
         message = compose_request(
             request,
@@ -87,7 +88,8 @@ class Exchange:
     def upload(self, piece: bytes) -> None:
         """Send on a piece of the request's body."""
         if self.target.clocks is not None:
-            self.target.clocks.upload(self.client.edge.clock(), len(piece))
+            now = self.client.edge.clock()
+            self.target.clocks.upload(now, len(piece), counts=self._counts)
         if self.upstream is not None:
             self.upstream.transport.write(piece)
         else:

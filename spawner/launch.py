@@ -87,8 +87,20 @@ class Launches:
             template, ticket or new_id(), size=size, remember=bool(ticket)
         )
         if held is None:
-            raise PoolFull(template, _full_retry())
+            raise await self._why_no_room(template)
         return held
+
+    async def _why_no_room(self, template: str) -> PoolFull | PoolFailing:
+        """Tell a pool that is in use from one that failed starts take up.
+
+        Those keep their places until the backend says that nothing is left of them.
+        """
+        (status,) = await self._store.census([template])
+        trouble = status.trouble
+        in_use = status.present - status.counts.get(Phase.FAILED, 0)
+        if trouble is not None and in_use < self._pools[template].size:
+            return PoolFailing(template, trouble.reason, trouble.retry_after)
+        return PoolFull(template, _full_retry())
 
     async def _discard(self, environment: Environment, ticket: str) -> None:
         """Take back a spare that died before anybody noticed; its visitor never heard of it."""
@@ -182,6 +194,8 @@ class Launches:
     @contextmanager
     def _bell(self, ticket: str) -> Iterator[asyncio.Event]:
         bell = asyncio.Event()
+        # Rung once at the beginning: what happened before it hung here was not heard.
+        bell.set()
         self._bells.setdefault(ticket, set()).add(bell)
         try:
             yield bell

@@ -45,9 +45,11 @@ def variables(**more: str) -> dict[str, str]:
     return {**ours, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **more}
 
 
-def run(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    *arguments: str, prefix: tuple[str, ...] = (), **environ: str
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "web", *arguments],
+        [*prefix, sys.executable, "-m", "web", *arguments],
         capture_output=True,
         text=True,
         timeout=60,

@@ -15,6 +15,8 @@ import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
+from spawner.store.embedded import EmbeddedRedisError, find_server
+
 TINY = "tmpenv-test/tiny"
 JUPYTER = "tmpenv-test/jupyter"
 #: In a virtual environment of its own: nothing of ours is beside it.
@@ -54,6 +56,14 @@ def _command(*names: str) -> Callable[[], str]:
     return missing
 
 
+def _redis() -> str:
+    try:
+        find_server()
+    except EmbeddedRedisError as error:
+        return str(error)
+    return ""
+
+
 def _jupyterlab() -> str:
     # Where environments look for it: beside the interpreter, then on PATH.
     places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
@@ -68,12 +78,15 @@ _PROBES: dict[str, Callable[[], str]] = {
     "docker": _daemon,
     "tiny-image": _image(TINY),
     "jupyter-image": _image(JUPYTER),
-    "redis-server": _command("redis-server", "valkey-server"),
+    "dockerd": _command("dockerd"),
+    "redis-server": _redis,
+    "docker-registry": _command("docker-registry"),
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
     "jupyterlab": _jupyterlab,
     "jupyterhub": _jupyterhub,
     "perl": _command("perl"),
     "openssl": _command("openssl"),
+    "setpriv": _command("setpriv"),
     "root": lambda: "" if os.geteuid() == 0 else "these tests need root",
 }
 

@@ -10,6 +10,7 @@ import pytest
 from spawner.store.connection import Connection
 from spawner.store.keys import Keys
 from spawner.store.store import Store
+from tests.components import require
 from tests.redis_server import RedisServer
 
 _numbers = itertools.count(1)
@@ -18,6 +19,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """One server for the session; a test that stops or empties one uses its own."""
+    require("redis-server")
     with tempfile.TemporaryDirectory(prefix="tmpenv-") as directory:
         server = RedisServer(Path(directory))
         server.start()
@@ -28,6 +30,7 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A server that a test may stop, start and empty."""
+    require("redis-server")
     with tempfile.TemporaryDirectory(prefix="tmpenv-") as directory:
         server = RedisServer(Path(directory))
         server.start()

@@ -10,9 +10,11 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import docker
+import psutil
 
 _READY_S = 60.0
 
@@ -87,6 +89,7 @@ class OwnDocker:
         client.networks.prune()
         client.close()
         self.stop()
+        self._end_shims()
         self._unmount()
         subprocess.run(["ip", "link", "del", _BRIDGE], check=True)
 
@@ -100,6 +103,14 @@ class OwnDocker:
         if not Path("/sys/class/net", _BRIDGE).exists():
             subprocess.run(["ip", "link", "add", _BRIDGE, "type", "bridge"], check=True)
             subprocess.run(["ip", "addr", "add", "198.18.0.1/24", "dev", _BRIDGE], check=True)
+
+    def _end_shims(self) -> None:
+        """End the shims that a daemon leaves when it ends together with its containers."""
+        address = str(self._directory / "exec" / "containerd" / "containerd.sock")
+        for process in psutil.process_iter(["cmdline"]):
+            if address in (process.info["cmdline"] or ()):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
 
     def _unmount(self) -> None:
         """Take down the mounts that a killed daemon leaves."""

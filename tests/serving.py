@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import psutil
 
 from spawner.store.embedded import EmbeddedRedis
 from tests.waiting import eventually
@@ -74,6 +76,7 @@ class Serving:
     ) -> None:
         await self.stop()
         await self.session.close()
+        self._end_processes()
         # Killed servers leave their Redis for the next start; there is none.
         redis = EmbeddedRedis(self.directory / "redis")
         await redis.stop()
@@ -82,6 +85,15 @@ class Serving:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def _end_processes(self) -> None:
+        """End the processes that are kept for a next start; there is none."""
+        for path in (self.directory / "environments").glob("*/pid"):
+            with suppress(psutil.Error, ProcessLookupError, ValueError):
+                pid = int(path.read_text())
+                # Whatever has the number by now must be the environment itself.
+                if psutil.Process(pid).environ().get("TMPENV_ID") == path.parent.name:
+                    os.killpg(pid, signal.SIGKILL)
 
     async def start(self) -> None:
         """Start it and wait until it answers."""

@@ -11,11 +11,9 @@ taken has touched nothing.
 import asyncio
 import signal
 import stat
-import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -40,6 +38,7 @@ from web.config import Settings
 from web.ending import end_all
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
 from web.middleware import security_headers
+from web.private_socket import private_socket
 from web.problem_pages import edge_page
 from web.recipes import Recipes, recipes_for
 from web.routing import Routing
@@ -181,8 +180,7 @@ class _Site:
         running = runner(build(core.service, self._settings, api_key=api_key))
         await running.setup()
         self._stack.push_async_callback(running.cleanup)
-        directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tmpenv-"))
-        path = Path(directory) / "application.sock"
+        path = self._stack.enter_context(private_socket(self._settings.state))
         await web.UnixSite(running, path).start()
         path.chmod(_SOCKET_MODE)
         return str(path)

@@ -6,7 +6,7 @@ Pure. A value is shown so that it can be found again, unless it is a secret.
 import difflib
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from spawner.model import Template
 from web.config import BUILTIN, Settings
 
 Location = tuple[str | int, ...]
@@ -123,12 +124,9 @@ def cross_checks(settings: Settings) -> list[Fault]:
     ]
     if settings.backend == "docker":
         faults += [
-            Fault(
-                ("templates", name),
-                'the docker backend needs an image; set image = "…" in this table',
-            )
+            Fault(("templates", name, *key), text)
             for name, template in settings.templates.items()
-            if not template.image
+            for key, text in docker_faults(template, settings.docker.reach)
         ]
     default = settings.default_template
     if default and default not in known:
@@ -138,6 +136,18 @@ def cross_checks(settings: Settings) -> list[Fault]:
             )
         )
     return faults
+
+
+def docker_faults(template: Template, reach: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Find what the docker backend could not run: the key at fault, if it is there, and why."""
+    if not template.image:
+        yield (), 'the docker backend needs an image; set image = "…" in this table'
+    if template.egress == "none" and reach == "loopback":
+        text = (
+            '"none" cannot be had where environments are reached by loopback; '
+            'set egress = "open", or reach = "address" in [docker]'
+        )
+        yield ("egress",), text
 
 
 def _fault(details: ErrorDetails) -> Fault:

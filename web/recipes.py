@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spawner.model import Pool, Template
 from web.config import BUILTIN, Settings
+from web.config_errors import docker_faults
 from web.start_errors import StartError
 
 #: The image that images/build.sh makes.
@@ -42,7 +43,7 @@ def recipes_for(settings: Settings, backend: str) -> Recipes:
         template = _builtin(backend)
         return Recipes({BUILTIN: template}, {BUILTIN: settings.pools.get(BUILTIN, _POOL)})
     for template in settings.templates.values():
-        _check(template, backend)
+        _check(template, backend, settings.docker.reach)
     pools = {name: settings.pools.get(name, Pool()) for name in settings.templates}
     return Recipes(settings.templates, pools)
 
@@ -72,12 +73,15 @@ def _finds_jupyter() -> bool:
     return beside.exists() or shutil.which("jupyter-lab") is not None
 
 
-def _check(template: Template, backend: str) -> None:
+def _check(template: Template, backend: str, reach: str) -> None:
     if backend == "docker" and not template.image:
         raise StartError(
             f"templates.{template.name}.image: the docker backend needs an image to run; "
             'set image = "…", or use --backend process'
         )
+    if backend == "docker":
+        for key, text in docker_faults(template, reach):
+            raise StartError(f"{'.'.join(('templates', template.name, *key))}: {text}")
     if backend == "process" and template.command is None:
         raise StartError(
             f"templates.{template.name}.command: the process backend has no image that would "

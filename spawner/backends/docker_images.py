@@ -89,7 +89,11 @@ class Images:
 
 
 class PullProgress:
-    """Condense the many lines of a pull: pure."""
+    """Condense the many lines of a pull: pure.
+
+    Layers that are here already do not count: they are told first, and what is
+    told about the rest would be nothing new.
+    """
 
     def __init__(self, image: str) -> None:
         self._image = image
@@ -120,7 +124,9 @@ class PullProgress:
                 self._layers[layer] = _FETCHED
             case "Extracting":
                 self._layers[layer] = _FETCHED + (1 - _FETCHED) * share
-            case "Pull complete" | "Already exists":
+            case "Pull complete":
+                self._layers[layer] = 1.0
+            case "Already exists" if layer in self._layers:  # another pull has brought it
                 self._layers[layer] = 1.0
 
 

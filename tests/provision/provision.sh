@@ -1,13 +1,17 @@
 #!/bin/bash
-# Give this machine what the tests need: a Docker engine, a Redis, a browser, images.
+# Give this machine what the tests need: a Docker engine, a registry, a Redis, a browser,
+# images.
 #
 # Run before the tests, by hand or by make. As root on Debian it installs what is
 # missing; elsewhere it says why it cannot, and goes on: the tests that need it are
 # skipped. With CI=true whatever cannot be provided is an error. Again it does nothing.
 set -euo pipefail
 
+# A root who came by su may have none of root's directories, and sorting depends on the language.
+export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+. "$root/scripts/apt.sh"
 log=/var/log/tmpenv-dockerd.log
 for candidate in "${VENV:-$root/.venv}/bin/python" python3; do
     if command -v "$candidate" >/dev/null; then export PYTHON=$candidate && break; fi
@@ -20,31 +24,37 @@ give_up() { # the rest cannot be had: an error in CI, a pity elsewhere
     exit 0
 }
 
-packages() {
-    local missing=()
-    command -v dockerd >/dev/null || missing+=(docker.io)
-    command -v iptables >/dev/null || missing+=(iptables)
-    command -v redis-server >/dev/null || missing+=(redis-server)
-    command -v chromium >/dev/null || missing+=(chromium)
-    command -v debootstrap >/dev/null || missing+=(debootstrap)
-    command -v perl >/dev/null || missing+=(perl)
-    command -v openssl >/dev/null || missing+=(openssl)
-    command -v ip >/dev/null || missing+=(iproute2)
+missing() { # the packages that this machine lacks
+    command -v docker >/dev/null && { command -v dockerd >/dev/null || answers; } || echo docker.io
+    command -v docker-registry >/dev/null || echo docker-registry
+    command -v iptables >/dev/null || echo iptables
+    command -v redis-server >/dev/null || command -v valkey-server >/dev/null || echo redis-server
+    command -v chromium >/dev/null || echo chromium
+    command -v debootstrap >/dev/null || echo debootstrap
+    command -v perl >/dev/null || echo perl
+    command -v openssl >/dev/null || echo openssl
+    command -v ip >/dev/null || echo iproute2
     # Where the kernel has AppArmor, Docker starts nothing without its parser.
-    [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null ||
-        missing+=(apparmor)
-    [ -f /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
-    if [ ${#missing[@]} = 0 ]; then
+    [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null || echo apparmor
+    [ -f /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+}
+
+packages() {
+    local wanted
+    mapfile -t wanted < <(missing)
+    if [ ${#wanted[@]} = 0 ]; then
         say "packages are here"
         return
     fi
-    command -v apt-get >/dev/null || give_up "no apt-get to install ${missing[*]} with"
-    say "installing ${missing[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    { apt-get -qq update && apt-get -qq install --yes --no-install-recommends "${missing[@]}"; } \
-        >"$scratch/apt.log" 2>&1 || {
+    command -v apt-get >/dev/null || give_up "no apt-get to install ${wanted[*]} with"
+    say "installing ${wanted[*]}"
+    apt-get -qq update >"$scratch/apt.log" 2>&1 || tail -n 2 "$scratch/apt.log"
+    # Since Debian 13 the command is a package of its own.
+    command -v docker >/dev/null || ! apt-cache show docker-cli >/dev/null 2>&1 ||
+        wanted+=(docker-cli)
+    install_quietly "${wanted[@]}" >"$scratch/apt.log" 2>&1 || {
         tail -n 5 "$scratch/apt.log"
-        give_up "apt-get could not install ${missing[*]}"
+        give_up "apt-get could not install ${wanted[*]}"
     }
 }
 
@@ -60,7 +70,7 @@ engine() {
     else
         mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || true
         # Pid files left by a killed daemon keep the next one from starting.
-        pgrep -x dockerd >/dev/null ||
+        [ "$(cat "/proc/$(cat /var/run/docker.pid)/comm" 2>/dev/null)" = dockerd ] ||
             rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
         setsid nohup dockerd >>"$log" 2>&1 </dev/null 9>&- &
         disown
@@ -128,6 +138,8 @@ image() { # NAME FINGERPRINT COMMAND…: build an image unless it is here as it 
         tail -n 20 "$scratch/build.log"
         give_up "$name could not be built"
     }
+    # What it replaces has lost its name.
+    docker image prune --force --filter label=tmpenv.made-from >/dev/null
 }
 
 if [ "$(id -u)" != 0 ]; then
@@ -137,13 +149,13 @@ fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # One at a time; the daemon must not inherit the lock, or it would hold it for ever.
-exec 9>/var/lock/tmpenv-provision.lock
+exec 9>/run/tmpenv-provision.lock
 flock 9
 packages
 engine
 base_image
 base=$(identity tmpenv-test/base)
 image tiny "$(fingerprint "$here/tiny" "$base")" \
-    env DOCKER_BUILDKIT=0 docker build --tag tmpenv-test/tiny "$here/tiny"
+    env DOCKER_BUILDKIT=0 docker build --force-rm --tag tmpenv-test/tiny "$here/tiny"
 image jupyter "$(fingerprint "$root/images" "$base")" \
     "$root/images/build.sh" jupyter tmpenv-test/jupyter --build-arg BASE=tmpenv-test/base

@@ -147,11 +147,13 @@ def test_an_absent_daemon_says_what_to_do() -> None:
     assert "start it" in str(found)
 
 
-def test_a_pull_is_condensed_to_percentages_that_grow() -> None:
+def test_a_pull_is_condensed_to_percentages_of_what_is_not_here_that_grow() -> None:
     progress = PullProgress("i")
     entries = [
         {"status": "Pulling from x", "id": "latest"},
+        {"status": "Already exists", "id": "here"},
         {"status": "Pulling fs layer", "id": "a"},
+        {"status": "Pulling fs layer", "id": "b"},
         {"status": "Already exists", "id": "b"},
         {"status": "Downloading", "id": "a", "progressDetail": {"current": 1, "total": 2}},
         {"status": "Downloading", "id": "a", "progressDetail": {"current": 1, "total": 2}},

@@ -8,33 +8,35 @@ from spawner.backends.threads import InFlight, Lane
 
 
 async def test_calls_for_one_key_share_one() -> None:
-    gate = asyncio.Event()
+    began, gate = asyncio.Event(), asyncio.Event()
     calls: list[int] = []
 
     async def call() -> int:
         calls.append(1)
+        began.set()
         await gate.wait()
         return len(calls)
 
     flights = InFlight[int]()
     joined = [asyncio.create_task(flights.join("a", call)) for _ in range(3)]
-    await asyncio.sleep(0)
+    await began.wait()  # the call is made after all three have asked
     gate.set()
 
     assert await asyncio.gather(*joined) == [1, 1, 1]
 
 
 async def test_a_call_is_settled_only_when_it_has_ended_though_its_caller_has_gone() -> None:
-    gate = asyncio.Event()
+    began, gate = asyncio.Event(), asyncio.Event()
     ended: list[str] = []
 
     async def call() -> None:
+        began.set()
         await gate.wait()
         ended.append("call")
 
     flights = InFlight[None]()
     caller = asyncio.create_task(flights.join("a", call))
-    await asyncio.sleep(0)
+    await began.wait()
     caller.cancel()
     settled = asyncio.create_task(flights.settled("a"))
     await asyncio.wait([caller])

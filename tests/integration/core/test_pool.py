@@ -290,6 +290,26 @@ async def test_a_backend_that_is_away_ends_nobodys_session(deploy: Make, instanc
         assert found.phase is Phase.ASSIGNED
 
 
+async def test_a_pool_that_failed_starts_fill_is_failing_and_not_full(deploy: Make) -> None:
+    """What may be left of a failed start keeps its place while nobody can look."""
+    backend = Unreachable()
+    backend.is_away = False
+    async with deploy(backend, pool=Pool(size=2, spare=0)) as tmpenv:
+        await tmpenv.service.launch("t", within=WITHIN)
+        backend.is_away = True
+        waiting = asyncio.create_task(tmpenv.service.launch("t", within=WITHIN))
+
+        async def is_taken() -> bool:
+            return (await tmpenv.status()).counts[Phase.FAILED] == 1
+
+        await eventually(is_taken)
+        with pytest.raises(PoolFailing, match="does not answer"):
+            await tmpenv.service.launch("t", within=WITHIN)
+
+        backend.is_away = False
+        assert (await waiting).phase is Phase.ASSIGNED
+
+
 async def test_a_changed_template_replaces_spares_but_no_session(deploy: Make) -> None:
     backend = MemoryBackend()
     async with deploy(backend, pool=Pool(size=3, spare=2)) as tmpenv:

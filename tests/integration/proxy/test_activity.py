@@ -18,7 +18,7 @@ async def test_a_request_moves_the_http_clock(stage: Stage) -> None:
     environment = await stage.environment("abc")
     environment.answer_all()
 
-    await stage.ask(get("/user/abc/api/contents"))
+    await stage.ask(get("/user/abc/lab"))
     clocks, entry = moved(stage)
 
     assert clocks == {"http"}
@@ -28,21 +28,41 @@ async def test_a_request_moves_the_http_clock(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?1732150000000"])
-@pytest.mark.parametrize("path", ["status", "kernels", "sessions", "terminals", "me"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("api/status", "api/kernels", "api/sessions", "api/terminals", "api/me"),
+        *("api/kernelspecs", "api/contents", "api/contents/course/today", "lab/api/workspaces"),
+    ],
+)
 async def test_a_known_poll_moves_the_control_clock_alone(
     stage: Stage, path: str, query: str
 ) -> None:
     environment = await stage.environment("abc")
     environment.answer_all()
 
-    await stage.ask(get(f"/user/abc/api/{path}{query}"))
+    await stage.ask(get(f"/user/abc/{path}{query}"))
+
+    assert moved(stage)[0] == {"control"}
+
+
+async def test_a_page_that_saves_its_layout_by_itself_is_not_in_use(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    environment.answer_all()
+    path = "/user/abc/lab/api/workspaces/default"
+
+    await stage.ask(get(path, "Content-Length: 2", method="PUT") + b"{}")
 
     assert moved(stage)[0] == {"control"}
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "api/sessions"), ("GET", "api/kernels/1"), ("DELETE", "api/kernels"), ("GET", "lab")],
+    [
+        *(("POST", "api/sessions"), ("GET", "api/kernels/1"), ("DELETE", "api/kernels")),
+        *(("GET", "lab"), ("GET", "api/contentsx"), ("PUT", "api/contents/a.ipynb")),
+        *(("DELETE", "lab/api/workspaces/x"), ("GET", "lab/api/workspacesx")),
+    ],
 )
 async def test_what_only_resembles_a_poll_is_use(stage: Stage, method: str, path: str) -> None:
     environment = await stage.environment("abc")

@@ -1,6 +1,7 @@
 """The command as people meet it: what it prints, how it fails, how it ends."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -151,6 +152,25 @@ def test_a_docker_daemon_that_is_not_there_is_one_line(directory: Path) -> None:
     told = said(run("serve", *flags, TMPENV_DOCKER__URL=f"unix://{directory}/none.sock"), 1)
 
     assert told.startswith("tmpenv: No Docker daemon answers")
+
+
+def test_a_docker_socket_that_is_forbidden_is_one_line_that_says_what_to_do(
+    directory: Path,
+) -> None:
+    require("setpriv", "root")
+    path = directory / "forbidden.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        path.chmod(0o600)
+        os.chown(path, 65534, 65534)
+        flags = ("--state-dir", str(directory), "--backend", "docker")
+
+        # Root without the right to pass over permissions.
+        prefix = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+        done = run("serve", *flags, prefix=prefix, TMPENV_DOCKER__URL=f"unix://{path}")
+
+    assert "add the user to the group that owns it" in said(done, 1)
 
 
 def test_a_state_directory_in_use_is_one_line(directory: Path) -> None:

@@ -10,7 +10,7 @@ def test_each_mark_sets_its_clock() -> None:
     clocks.begin_request(1.0, counts=True)
     clocks.end_request(2.0, 10, counts=True)
     clocks.begin_request(3.0, counts=False)
-    clocks.upload(2.5, 7)
+    clocks.upload(2.5, 7, counts=True)
     clocks.download(4.0, 20)
     clocks.frames_in(5.0, 3, has_data=True)
     clocks.frames_out(6.0, 4, has_data=False)
@@ -34,11 +34,11 @@ def test_a_hand_out_sets_all_clocks() -> None:
 
 def test_taking_returns_what_changed_since_and_begins_to_count_anew() -> None:
     log = ActivityLog()
-    log.of("a").upload(1.0, 5)
-    log.of("b").upload(1.0, 5)
+    log.of("a").upload(1.0, 5, counts=True)
+    log.of("b").upload(1.0, 5, counts=True)
     log.take()
 
-    log.of("b").upload(2.0, 1)
+    log.of("b").upload(2.0, 1, counts=True)
 
     assert [(entry.environment_id, entry.bytes_in) for entry in log.take()] == [("b", 1)]
     assert log.take() == []
@@ -48,12 +48,12 @@ def test_the_owner_is_called_when_the_log_stops_being_clean() -> None:
     calls: list[int] = []
     log = ActivityLog(on_first=lambda: calls.append(1))
 
-    log.of("a").upload(1.0, 1)
-    log.of("b").upload(1.0, 1)
-    log.of("a").upload(2.0, 1)
+    log.of("a").upload(1.0, 1, counts=True)
+    log.of("b").upload(1.0, 1, counts=True)
+    log.of("a").upload(2.0, 1, counts=True)
     assert len(calls) == 1
     log.take()
-    log.of("a").upload(3.0, 1)
+    log.of("a").upload(3.0, 1, counts=True)
 
     assert len(calls) == 2
 
@@ -61,10 +61,10 @@ def test_the_owner_is_called_when_the_log_stops_being_clean() -> None:
 def test_what_is_forgotten_is_never_reported_again() -> None:
     log = ActivityLog()
     clocks = log.of("a")
-    clocks.upload(1.0, 1)
+    clocks.upload(1.0, 1, counts=True)
 
     log.forget("a")
-    clocks.upload(2.0, 1)
+    clocks.upload(2.0, 1, counts=True)
 
     assert log.take() == []
     assert len(log) == 0

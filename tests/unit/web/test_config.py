@@ -125,6 +125,16 @@ def test_an_unknown_key_names_the_nearest_right_one(tmp_path: Path) -> None:
             'templates.x: "../x" must be relative to /user/<id>/ and stay below it',
         ),
         (
+            (
+                'backend = "docker"\ndocker.reach = "loopback"\n'
+                '[templates.x]\nimage = "x"\negress = "none"'
+            ),
+            (
+                'templates.x.egress: "none" cannot be had where environments are reached by '
+                'loopback; set egress = "open", or reach = "address" in [docker]'
+            ),
+        ),
+        (
             'default_template = "jupiter"',
             'default_template: there is no template "jupiter"; did you mean "jupyter"?',
         ),

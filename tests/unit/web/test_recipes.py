@@ -51,6 +51,14 @@ def test_a_process_needs_a_command_and_a_container_an_image() -> None:
         recipes_for(with_command, "docker")
 
 
+def test_without_egress_a_container_is_not_reached_by_loopback() -> None:
+    template = {"TMPENV_TEMPLATES__X__IMAGE": "x", "TMPENV_TEMPLATES__X__EGRESS": "none"}
+
+    with pytest.raises(StartError, match=r'templates\.x\.egress: "none" cannot be had'):
+        recipes_for(load(environ=template | {"TMPENV_DOCKER__REACH": "loopback"}), "docker")
+    assert recipes_for(load(environ=template | {"TMPENV_DOCKER__REACH": "address"}), "docker")
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [
