@@ -65,24 +65,17 @@ class Store:
         Raises:
             KeyReused: The ticket was taken for another template.
         """
-        outcome, environment_id, place = await self._run(
-            "acquire", template, ticket, size, int(remember)
-        )
+        outcome, place, record = await self._run("acquire", template, ticket, size, int(remember))
         if outcome == "reused":
             raise KeyReused
         if outcome == "full":
             return None
-        held = await self._ticket(ticket, template, environment_id, place)
-        return replace(held, is_new=outcome == "assigned")
+        return replace(_ticket(ticket, template, place, record), is_new=outcome == "assigned")
 
     async def renew(self, ticket: str) -> Ticket | None:
         """Say that somebody still waits; None if the launch was given up."""
         answer = await self._run("renew", ticket)
-        return answer and await self._ticket(ticket, *answer)
-
-    async def _ticket(self, ticket: str, template: str, environment_id: str, place: int) -> Ticket:
-        environment = await self.find(environment_id) if environment_id else None
-        return Ticket(id=ticket, template=template, place=place, environment=environment)
+        return _ticket(ticket, *answer) if answer else None
 
     async def collect(self, ticket: str) -> None:
         """Say that the visitor has its environment."""
@@ -284,3 +277,8 @@ class Store:
     async def close(self) -> None:
         """Close every connection."""
         await self._connection.close()
+
+
+def _ticket(ticket: str, template: str, place: int, record: list[str]) -> Ticket:
+    environment = read_environment(dict(zip(record[::2], record[1::2], strict=True)))
+    return Ticket(id=ticket, template=template, place=place, environment=environment)

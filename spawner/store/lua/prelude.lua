@@ -25,6 +25,10 @@ local function queue_key(template) return P .. 'queue:' .. template end
 local function ticket_key(ticket) return P .. 'ticket:' .. ticket end
 local function trouble_key(template) return P .. 'trouble:' .. template end
 local function field(id, name) return redis.call('HGET', record_key(id), name) end
+local function record(id)
+  if not id or id == '' then return {} end
+  return redis.call('HGETALL', record_key(id))
+end
 local function count(template, phase) return redis.call('ZCARD', phase_key(template, phase)) end
 
 local function present(template)
