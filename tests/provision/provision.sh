@@ -60,6 +60,22 @@ packages() {
 
 answers() { timeout 10 docker version >/dev/null 2>&1; }
 
+# A daemon that was killed is still there for a moment, and then perhaps as a zombie.
+is_running() { # the process of Docker's pid file
+    local process
+    process=/proc/$(cat /var/run/docker.pid 2>/dev/null || echo none)
+    [ "$(cat "$process/comm" 2>/dev/null)" = dockerd ] && ! grep -q '^State:.[ZX]' "$process/status"
+}
+
+start_daemon() {
+    # Pid files left by a killed daemon keep the next one from starting.
+    rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
+    setsid nohup dockerd >>"$log" 2>&1 </dev/null 9>&- &
+    disown
+    # It writes its pid at once; until then there must not be a second one.
+    for _ in $(seq 50); do [ -s /var/run/docker.pid ] && break || sleep 0.1; done
+}
+
 engine() {
     if answers; then
         say "the Docker engine answers"
@@ -69,17 +85,13 @@ engine() {
         systemctl start docker || true
     else
         mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || true
-        # Pid files left by a killed daemon keep the next one from starting.
-        [ "$(cat "/proc/$(cat /var/run/docker.pid)/comm" 2>/dev/null)" = dockerd ] ||
-            rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
-        setsid nohup dockerd >>"$log" 2>&1 </dev/null 9>&- &
-        disown
     fi
     for _ in $(seq 120); do
         if answers; then
             say "started the Docker engine"
             return
         fi
+        [ -d /run/systemd/system ] || is_running || start_daemon
         sleep 0.5
     done
     tail -n 5 "$log" 2>/dev/null || true
