@@ -16,26 +16,25 @@ from tests.redis_server import RedisServer
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    """One server for the session; a test that stops or empties one uses its own."""
+def _serve() -> Iterator[RedisServer]:
     require("redis-server")
     with tempfile.TemporaryDirectory(prefix="tmpenv-") as directory:
         server = RedisServer(Path(directory))
         server.start()
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One server for the session; a test that stops or empties one uses its own."""
+    yield from _serve()
 
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A server that a test may stop, start and empty."""
-    require("redis-server")
-    with tempfile.TemporaryDirectory(prefix="tmpenv-") as directory:
-        server = RedisServer(Path(directory))
-        server.start()
-        yield server
-        server.stop()
+    yield from _serve()
 
 
 @pytest.fixture
