@@ -10,10 +10,9 @@ from proxy.edge import Counts, Edge, Explain
 from proxy.errors import EdgeError
 from proxy.router import Router
 from proxy.settings import ProxySettings
+from proxy.sockets import BACKLOG, Listeners
 from proxy.tls import Certificate
 from proxy.tunnel import SERVICE_RESTART
-
-_BACKLOG = 4096
 
 
 class Proxy:
@@ -38,19 +37,13 @@ class Proxy:
             explain=explain,
             clock=clock,
         )
-        self._server: asyncio.Server | None = None
-        self._port = 0
+        self._servers: list[asyncio.Server] = []
         self._sweeping: asyncio.TimerHandle | None = None
 
-    async def start(
-        self, host: str | None, port: int, certificate: Certificate | None = None
-    ) -> None:
-        """Listen on ``host``, None for all, and ``port``; 0 is any free one.
+    async def serve(self, listeners: Listeners, certificate: Certificate | None = None) -> None:
+        """Serve whoever connects to ``listeners``, which are closed here in the end.
 
         With a ``certificate`` TLS is spoken, and nothing else.
-
-        Raises:
-            OSError: The address cannot be listened on.
         """
         loop = asyncio.get_running_loop()
         tls: dict[str, Any] = {}
@@ -60,17 +53,13 @@ class Proxy:
                 "ssl_handshake_timeout": self._settings.header_timeout_s,
                 "ssl_shutdown_timeout": self._settings.linger_timeout_s,
             }
-        self._server = await loop.create_server(
-            lambda: Client(self._edge), host, port, backlog=_BACKLOG, **tls
-        )
-        self._port = self._server.sockets[0].getsockname()[1]
+        for sock in listeners:
+            self._servers.append(
+                await loop.create_server(
+                    lambda: Client(self._edge), sock=sock, backlog=BACKLOG, **tls
+                )
+            )
         self._sweep()
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        assert self._port, "not started"
-        return self._port
 
     @property
     def counts(self) -> Counts:
@@ -128,8 +117,8 @@ class Proxy:
         return True
 
     def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     def _sweep(self) -> None:
         self._edge.sweep()

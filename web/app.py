@@ -24,6 +24,7 @@ from proxy.activity import ActivityLog
 from proxy.environments import EnvironmentRouter
 from proxy.listener import Proxy
 from proxy.routes import RouteTable
+from proxy.sockets import listen, port_of
 from spawner.core import Core
 from spawner.errors import StoreUnavailable
 from spawner.identity import Tokens
@@ -133,10 +134,10 @@ class _Site:
             page=edge_page,
             page_headers=security_headers(settings.pages),
         )
-        await self._listen()
+        port = await self._listen()
         for name, work in (("core", core.run), ("routes", routing.run), ("activity", writer.run)):
             self._run(name, work())
-        return Running(settings=settings, choice=choice, recipes=recipes, port=self._proxy.port)
+        return Running(settings=settings, choice=choice, recipes=recipes, port=port)
 
     async def until_ended(self) -> None:
         """Wait for a signal, or for a part that failed, which is raised."""
@@ -185,14 +186,16 @@ class _Site:
         path.chmod(_SOCKET_MODE)
         return str(path)
 
-    async def _listen(self) -> None:
+    async def _listen(self) -> int:
+        """Serve the public port; give its number."""
         host, port = self._settings.host, self._settings.port
+        self._stack.push_async_callback(self._proxy.abort)
         try:
-            await self._proxy.start(host, port)
+            listeners = listen(host, port)
         except OSError as error:
             raise cannot_listen(host, port, error) from error
-        finally:
-            self._stack.push_async_callback(self._proxy.abort)
+        await self._proxy.serve(listeners[0])
+        return port_of(listeners)
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

@@ -21,6 +21,7 @@ from proxy.listener import Proxy
 from proxy.locations import BadLocation, Location, read_location
 from proxy.prefix_router import PrefixOptions, PrefixRouter
 from proxy.settings import ProxySettings
+from proxy.sockets import listen, port_of
 from proxy.tls import BadCertificate, Certificate
 from web import proxy_metrics
 from web.addresses import is_loopback
@@ -92,10 +93,12 @@ async def run(options: ProxyOptions, announce: Callable[[Proxying], None]) -> No
                 stack, metrics, options.metrics_ip, options.metrics_port, "--metrics"
             )
         try:
-            await proxy.start(_every(options.ip), options.port, certificate)
+            listeners = listen(_every(options.ip), options.port)
         except OSError as error:
             raise cannot_listen(options.ip, options.port, error, host_flag="--ip") from error
-        announce(Proxying(port=proxy.port, api_port=api_port, metrics_port=metrics_port))
+        await proxy.serve(listeners[0], certificate)
+        port = port_of(listeners)
+        announce(Proxying(port=port, api_port=api_port, metrics_port=metrics_port))
         if await signals.wait() is signal.SIGTERM:
             await signals.drain(proxy)
 

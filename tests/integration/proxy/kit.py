@@ -17,6 +17,7 @@ from proxy.errors import EdgeError
 from proxy.listener import Proxy
 from proxy.routes import Route, RoutesUnavailable, RouteTable, Standing
 from proxy.settings import ProxySettings
+from proxy.sockets import listen, port_of
 
 PATIENCE_S = 5.0
 MIB = 1024 * 1024
@@ -217,7 +218,9 @@ class Stage:
             page=self._page,
             page_headers={"Content-Security-Policy": "default-src 'none'"},
         )
-        await self.proxy.start("127.0.0.1", 0)
+        listeners = listen("127.0.0.1", 0)
+        self.port = port_of(listeners)
+        await self.proxy.serve(listeners[0])
         return self
 
     def _page(self, error: EdgeError) -> bytes:
@@ -237,7 +240,7 @@ class Stage:
         self.routes.put(Route(name, standing, "127.0.0.1", version=version, **route))  # type: ignore[arg-type]
 
     async def visit(self) -> Wire:
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", self.proxy.port))
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", self.port))
         self.visitors.append(wire)
         return wire
 
