@@ -183,6 +183,7 @@ class Client(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         headers = request.headers
+        self.edge.count_request(headers)
         if request.minor == 0 and headers.length == CHUNKED:
             raise bad_request("HTTP/1.0 knows no chunks.")
         if request.minor == 1 and not headers.has_host:

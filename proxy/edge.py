@@ -3,14 +3,14 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from proxy.client import Client
 from proxy.cors import Cors
+from proxy.counts import Counts
 from proxy.errors import HTML, Answer, EdgeError, render_head, render_json
 from proxy.request import Request
-from proxy.request_head import HeaderReader, Peer
+from proxy.request_head import HeaderReader, Headers, Peer
 from proxy.router import Router
 from proxy.settings import ProxySettings
 from proxy.tunnel import Tunnel
@@ -21,22 +21,11 @@ _LONGEST_SWEEP_S = 1.0
 Explain = Callable[[EdgeError, Request], Awaitable[Answer] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What is open at this moment."""
-
-    connections: int
-    requests: int
-    websockets: int
-    idle_upstreams: int
-    busy_upstreams: int  # lent, or being opened
-
-
 class Edge:
     """The state that connections share.
 
     The mutable state is the open ``clients`` and ``tunnels``, the tasks of answers
-    that are waited for, and a count of answers.
+    that are waited for, and what has been counted.
     """
 
     def __init__(
@@ -67,14 +56,18 @@ class Edge:
         )
         self.clients: set[Client] = set()
         self.tunnels: set[Tunnel] = set()
-        self.statuses: dict[bytes, int] = {}  # answers by their code
+        self.requests = 0
+        self.websockets = 0
+        self.answers: dict[bytes, int] = {}  # by their code
+        self.bytes_in = 0
+        self.bytes_out = 0
         self.is_draining = False
         self.quiet = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def counts(self) -> Counts:
-        """What is open at this moment."""
+        """What is open at this moment, and what there has been."""
         targets = tuple(self.router.targets())
         idle = sum(len(target.idle) for target in targets)
         opened = sum(len(target.open) + len(target.connecting) for target in targets)
@@ -84,6 +77,12 @@ class Edge:
             websockets=len(self.tunnels),
             idle_upstreams=idle,
             busy_upstreams=opened - idle,
+            tasks=len(asyncio.all_tasks()),
+            all_requests=self.requests,
+            all_websockets=self.websockets,
+            answers={code.decode(): number for code, number in self.answers.items()},
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
         )
 
     def peer(self, address: str, *, is_tls: bool) -> Peer:
@@ -131,9 +130,16 @@ class Edge:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def count_request(self, headers: Headers) -> None:
+        """Count a request whose head could be read."""
+        if headers.wants_websocket:
+            self.websockets += 1
+        else:
+            self.requests += 1
+
     def count(self, status: bytes) -> None:
         """Count an answer by its code."""
-        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.answers[status] = self.answers.get(status, 0) + 1
 
     async def close(self) -> None:
         """Close what is not a client's: answers that are waited for, and targets."""

@@ -87,6 +87,7 @@ class Exchange:
 
     def upload(self, piece: bytes) -> None:
         """Send on a piece of the request's body."""
+        self.client.edge.bytes_in += len(piece)
         if self.target.clocks is not None:
             now = self.client.edge.clock()
             self.target.clocks.upload(now, len(piece), counts=self._counts)
@@ -224,6 +225,7 @@ class Exchange:
             self._break_off()
             return
         if piece:
+            self.client.edge.bytes_out += len(piece)
             if self.target.clocks is not None:
                 self.target.clocks.download(self.client.edge.clock(), len(piece))
             self.client.transport.write(piece)
@@ -324,6 +326,7 @@ class Exchange:
         """Let go of both connections; None means that a tunnel has the target's."""
         client, upstream, target = self.client, self.upstream, self.target
         now = client.edge.clock()
+        client.edge.bytes_out += self._out
         client.exchange = None
         self.upstream = None
         if client.is_held_by_target:

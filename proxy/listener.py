@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from proxy.client import Client
-from proxy.edge import Counts, Edge, Explain
+from proxy.counts import Counts
+from proxy.edge import Edge, Explain
 from proxy.errors import EdgeError
 from proxy.router import Router
 from proxy.settings import ProxySettings
@@ -63,13 +64,8 @@ class Proxy:
 
     @property
     def counts(self) -> Counts:
-        """What is open at this moment."""
+        """What is open at this moment, and what there has been."""
         return self._edge.counts
-
-    @property
-    def statuses(self) -> Mapping[str, int]:
-        """How many answers there were, by their code."""
-        return {code.decode(): number for code, number in self._edge.statuses.items()}
 
     async def drain(self) -> None:
         """Stop accepting, finish what is open, then close everything.

@@ -85,8 +85,6 @@ class PrefixRouter:
     ) -> None:
         self.answers_origins = bool(settings.cors_origins)
         self.is_host_first = (options or PrefixOptions()).host_routing
-        self.requests = 0
-        self.websockets = 0
         self._settings = settings
         self._options = options or PrefixOptions()
         self._clock = clock
@@ -147,10 +145,6 @@ class PrefixRouter:
         """Return the target of the longest prefix, or that there is none."""
         if request.target == HEALTH:
             return _HEALTHY
-        if request.headers.wants_websocket:
-            self.websockets += 1
-        else:
-            self.requests += 1
         forwarded, path = read_origin(request.target)
         wanted = decoded(path)
         if self._options.host_routing:

@@ -58,6 +58,7 @@ class _ClientEnd(_End):
         if tunnel.is_ending:
             return
         self.other.write(data)
+        tunnel.edge.bytes_in += len(data)
         has_data = self.scanner.feed(data)
         if tunnel.clocks is not None:
             tunnel.clocks.frames_in(tunnel.edge.clock(), len(data), has_data=has_data)
@@ -71,6 +72,7 @@ class _EnvironmentEnd(_End):
         if tunnel.is_ending:
             return
         self.other.write(data)
+        tunnel.edge.bytes_out += len(data)
         has_data = self.scanner.feed(data)
         if tunnel.clocks is not None:
             tunnel.clocks.frames_out(tunnel.edge.clock(), len(data), has_data=has_data)

@@ -25,9 +25,9 @@ def application(proxy: Proxy, router: PrefixRouter, api: RoutesApi) -> web.Appli
 
 def _lines(proxy: Proxy, router: PrefixRouter, api: RoutesApi) -> Iterator[str]:
     counts = proxy.counts
-    yield from _family("requests_web", "counter", "HTTP requests", router.requests)
-    yield from _family("requests_ws", "counter", "WebSocket requests", router.websockets)
-    yield from _family("requests_proxy", "counter", "Answers by status", proxy.statuses)
+    yield from _family("requests_web", "counter", "HTTP requests", counts.all_requests)
+    yield from _family("requests_ws", "counter", "WebSocket requests", counts.all_websockets)
+    yield from _family("requests_proxy", "counter", "Answers by status", counts.answers)
     yield from _family("requests_api", "counter", "Answers of the REST API", api.statuses)
     for name, what in (("get", "read"), ("add", "put"), ("delete", "taken away")):
         yield from _family(
