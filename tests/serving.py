@@ -127,9 +127,11 @@ class Serving:
         """Ask it to end, and wait; give its exit code."""
         if self._process is None:
             return 0
-        process, self._process = self._process, None
+        process = self._process
         process.terminate()
-        return await asyncio.to_thread(process.wait, 60)
+        code = await asyncio.to_thread(process.wait, 60)
+        self._process = None
+        return code
 
     async def status(self) -> Any:
         """Ask what ``tmpenv status`` shows."""

@@ -2,9 +2,9 @@
 
 ::
 
-    embedded Redis ─► store ─► backend ─► core ─► application ─► edge
+    embedded Redis ─► store ─► backend ─► core ─► application ─► data path
 
-The port is bound before the core runs, so that a second tmpenv which finds it
+The port is listened on before the core runs, so that a second tmpenv which finds it
 taken has touched nothing.
 """
 
@@ -20,11 +20,8 @@ import aiohttp
 from aiohttp import web
 
 from culler.loop import Culler
-from proxy.activity import ActivityLog
-from proxy.environments import EnvironmentRouter
-from proxy.listener import Proxy
-from proxy.routes import RouteTable
 from proxy.sockets import listen, port_of
+from proxy.workers import WorkersFailed
 from spawner.core import Core
 from spawner.errors import StoreUnavailable
 from spawner.identity import Tokens
@@ -32,20 +29,18 @@ from spawner.store.connection import Connection
 from spawner.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from spawner.store.keys import Keys
 from spawner.store.store import Store
-from web.activity import ActivityWriter
 from web.application import build, runner
 from web.backend_choice import Choice, choose_backend
 from web.config import Settings
+from web.data_path import data_path
 from web.ending import end_all
+from web.environments_path import EnvironmentsWork
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
-from web.middleware import security_headers
 from web.private_socket import private_socket
-from web.problem_pages import edge_page
 from web.recipes import Recipes, recipes_for
-from web.routing import Routing
 from web.shared_secret import SharedSecret
 from web.signals import Signals
-from web.start_errors import StartError, cannot_listen, no_redis
+from web.start_errors import StartError, cannot_listen, no_redis, no_workers
 
 _SOCKET_MODE = stat.S_IRUSR | stat.S_IWUSR
 
@@ -86,24 +81,23 @@ class _Site:
         settings = self._settings
         prepare_state(settings.state)
         self._signals = Signals(self._stack)
-        connection = await self._connect()
-        secret = SharedSecret(Store(connection), settings.state / SECRET_KEY)
+        url, connection = await self._connect()
+        shared = SharedSecret(Store(connection), settings.state / SECRET_KEY)
         own = settings.secret_key
-        tokens = Tokens(own.get_secret_value() if own else await secret.agree())
+        secret = own.get_secret_value() if own else await shared.agree()
         choice = await choose_backend(settings)
         self._stack.push_async_callback(choice.backend.close)
         recipes = recipes_for(settings, choice.backend.name)
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
 
-        activity = ActivityLog()
-        writer = ActivityWriter(activity, Store(connection))
+        tokens = Tokens(secret)
         culler = Culler(
             store=Store(connection),
             tokens=tokens,
             session=session,
             templates=recipes.templates,
             settings=settings.culling,
-            flush=writer.flush,
+            flush=self._flush,
         )
         core = Core(
             connection,
@@ -113,30 +107,24 @@ class _Site:
             templates=recipes.templates,
             pools=recipes.pools,
             max_starting=settings.max_starting,
-            duties=(culler.run,) if own else (culler.run, secret.keep),
+            duties=(culler.run,) if own else (culler.run, shared.keep),
         )
         if settings.on_exit == "stop":
             self._stack.push_async_callback(end_all, core.store, choice.backend, recipes.templates)
         self._stack.push_async_callback(self._end_tasks)
-        table = RouteTable()
-        table.observe(writer.observe)
-        routing = Routing(table, core.store, tokens, core.reconcile.suspect)
-        core.feed.listen(routing.hear)
-        self._proxy = Proxy(
-            router=EnvironmentRouter(
-                routes=table,
-                resolver=routing,
-                application=await self._serve_application(core),
-                settings=settings.proxy,
-                activity=activity,
-            ),
-            settings=settings.proxy,
-            page=edge_page,
-            page_headers=security_headers(settings.pages),
+        work = EnvironmentsWork(
+            proxy=settings.proxy,
+            pages=settings.pages,
+            instance=settings.instance,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+            redis_url=url,
+            secret=secret,
+            application=await self._serve_application(core),
         )
-        port = await self._listen()
-        for name, work in (("core", core.run), ("routes", routing.run), ("activity", writer.run)):
-            self._run(name, work())
+        port = await self._serve_visitors(work, core)
+        self._run("core", core.run())
+        self._run("data path", self._path.run())
         return Running(settings=settings, choice=choice, recipes=recipes, port=port)
 
     async def until_ended(self) -> None:
@@ -149,10 +137,10 @@ class _Site:
                 task.result()
                 raise AssertionError(f"{task.get_name()} ended by itself")
         if heard.result() is signal.SIGTERM:
-            await self._signals.drain(self._proxy)
+            await self._signals.drain(self._path)
 
-    async def _connect(self) -> Connection:
-        """Connect to the configured Redis, or to one of our own."""
+    async def _connect(self) -> tuple[str, Connection]:
+        """Connect to the configured Redis, or to one of our own; give its address too."""
         settings = self._settings
         if settings.redis_url is None:
             embedded = EmbeddedRedis(settings.state / "redis")
@@ -170,7 +158,7 @@ class _Site:
             await Store(connection).ping()
         except StoreUnavailable as error:
             raise no_redis(url) from error
-        return connection
+        return url, connection
 
     async def _serve_application(self, core: Core) -> str:
         """Serve the application on a socket that only this user can reach; give its path."""
@@ -186,16 +174,27 @@ class _Site:
         path.chmod(_SOCKET_MODE)
         return str(path)
 
-    async def _listen(self) -> int:
+    async def _serve_visitors(self, work: EnvironmentsWork, core: Core) -> int:
         """Serve the public port; give its number."""
         host, port = self._settings.host, self._settings.port
-        self._stack.push_async_callback(self._proxy.abort)
         try:
-            listeners = listen(host, port)
+            places = listen(host, port, self._settings.proxy_workers)
         except OSError as error:
             raise cannot_listen(host, port, error) from error
-        await self._proxy.serve(listeners[0])
-        return port_of(listeners)
+        port = port_of(places)
+        self._path = data_path(
+            lambda: work, places, lambda message: core.reconcile.suspect(message["suspect"])
+        )
+        self._stack.push_async_callback(self._path.abort)
+        try:
+            await self._path.start()
+        except WorkersFailed as error:
+            raise no_workers() from error
+        return port
+
+    async def _flush(self) -> None:
+        """Have all activity written that is known of."""
+        await self._path.ask(do="flush")
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

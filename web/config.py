@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     # others is a decision, and the flag for it is short.
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for any free one")
+    proxy_workers: int = Field(
+        1, ge=1, le=256, description="Processes that move bytes; 1 does it within tmpenv's own"
+    )
     backend: Literal["auto", "process", "docker"] = Field(
         "auto", description="What runs the environments"
     )

@@ -4,10 +4,17 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack
-
-from proxy.listener import Proxy
+from typing import Protocol
 
 log = logging.getLogger(__name__)
+
+
+class Drains(Protocol):
+    """What can be drained."""
+
+    async def drain(self) -> None:
+        """Stop accepting, and finish what is open."""
+        ...
 
 
 class Signals:
@@ -25,10 +32,10 @@ class Signals:
         """Wait for the next signal."""
         return await self._heard.get()
 
-    async def drain(self, proxy: Proxy) -> None:
+    async def drain(self, path: Drains) -> None:
         """Let what is open end; a second signal cuts it off."""
         log.info("Draining", extra={"event": "exit.draining"})
-        draining = asyncio.create_task(proxy.drain())
+        draining = asyncio.create_task(path.drain())
         heard = asyncio.create_task(self.wait())
         await asyncio.wait({draining, heard}, return_when=asyncio.FIRST_COMPLETED)
         for task in (draining, heard):

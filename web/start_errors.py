@@ -42,6 +42,14 @@ def no_redis(url: str) -> StartError:
     )
 
 
+def no_workers() -> StartError:
+    """Tell that the processes of the data path do not come up."""
+    return StartError(
+        "a process of the data path ended as it started; the log says why "
+        "(--proxy-workers 1 does without them)"
+    )
+
+
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """End with what went wrong on standard error: 2 for what was asked wrongly, else 1."""

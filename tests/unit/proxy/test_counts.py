@@ -7,14 +7,17 @@ OTHER = Counts(connections=3, tasks=4, all_requests=5, answers={"200": 4, "410":
 
 
 def test_counts_of_two_processes_are_summed() -> None:
-    assert ONE + OTHER == Counts(
-        connections=5,
-        requests=1,
-        tasks=4,
-        all_requests=15,
-        answers={"200": 13, "502": 1, "410": 1},
-        bytes_in=7,
-        bytes_out=5,
+    assert (
+        Counts(
+            connections=5,
+            requests=1,
+            tasks=4,
+            all_requests=15,
+            answers={"200": 13, "502": 1, "410": 1},
+            bytes_in=7,
+            bytes_out=5,
+        )
+        == ONE + OTHER
     )
 
 

@@ -1,0 +1,93 @@
+"""The data path of ``tmpenv serve``: the proxy, and what keeps it true to the store.
+
+Routes and activity go through the store, so that the processes of one data path, and
+of all replicas, need not know of each other.
+"""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from proxy.activity import ActivityLog
+from proxy.channel import Message
+from proxy.environments import EnvironmentRouter
+from proxy.listener import Proxy
+from proxy.routes import RouteTable
+from proxy.settings import ProxySettings
+from proxy.tls import Certificate
+from spawner.identity import Tokens
+from spawner.store.connection import Connection
+from spawner.store.feed import Feed
+from spawner.store.keys import Keys
+from spawner.store.store import Store
+from web.activity import ActivityWriter
+from web.config import PagesSettings
+from web.data_path import Tell
+from web.middleware import security_headers
+from web.problem_pages import edge_page
+from web.rendering import name_service
+from web.routing import Routing
+
+
+class EnvironmentsPath:
+    """The data path of one process."""
+
+    certificate: Certificate | None = None
+
+    def __init__(self, work: "EnvironmentsWork", connection: Connection, tell: Tell) -> None:
+        store = Store(connection)
+        feed = Feed(connection)
+        activity = ActivityLog()
+        table = RouteTable()
+        self._writer = ActivityWriter(activity, store)
+        table.observe(self._writer.observe)
+        routing = Routing(table, store, Tokens(work.secret), _suspecting(tell))
+        feed.listen(routing.hear)
+        self.proxy = Proxy(
+            router=EnvironmentRouter(
+                routes=table,
+                resolver=routing,
+                application=work.application,
+                settings=work.proxy,
+                activity=activity,
+            ),
+            settings=work.proxy,
+            page=edge_page,
+            page_headers=security_headers(work.pages),
+        )
+        self.duties = (feed.run, routing.run, self._writer.run)
+
+    async def hear(self, message: Message) -> None:
+        """Write the activity at once when asked to."""
+        if message["do"] == "flush":
+            await self._writer.flush()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentsWork:
+    """The data path, as it is given to a process: what it needs, and nothing more."""
+
+    proxy: ProxySettings
+    pages: PagesSettings
+    instance: str
+    log_level: str
+    log_format: str
+    redis_url: str
+    secret: str  # the tokens of environments derive from it
+    application: str  # path of its socket
+
+    async def open(self, stack: AsyncExitStack, tell: Tell) -> EnvironmentsPath:
+        """Build the data path on a connection of its own."""
+        name_service(self.pages.title)
+        connection = Connection(self.redis_url, Keys(self.instance))
+        stack.push_async_callback(connection.close)
+        return EnvironmentsPath(self, connection, tell)
+
+
+def _suspecting(tell: Tell) -> Callable[[str], None]:
+    """Return what tells that an environment's address refused a connection."""
+
+    def suspect(environment_id: str) -> None:
+        tell(suspect=environment_id)
+
+    return suspect
