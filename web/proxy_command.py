@@ -5,7 +5,6 @@ none of tmpenv's own pages, pools or stores. Routes live in this process alone;
 JupyterHub puts them again after a restart.
 """
 
-import asyncio
 import logging
 import signal
 import time
@@ -22,9 +21,10 @@ from proxy.locations import BadLocation, Location, read_location
 from proxy.prefix_router import PrefixOptions, PrefixRouter
 from proxy.settings import ProxySettings
 from proxy.sockets import listen, port_of
-from proxy.tls import BadCertificate, Certificate
+from proxy.tls import Certificate
 from web import proxy_metrics
 from web.addresses import is_loopback
+from web.certificate import read_certificate, renew_on_hangup
 from web.config_errors import ConfigError
 from web.dialects.chp import RoutesApi
 from web.dialects.chp_errors import ErrorPages, error_session, plain_page
@@ -135,25 +135,8 @@ def _certificate(options: ProxyOptions, stack: AsyncExitStack) -> Certificate | 
         if options.ssl_key is not None:
             raise ConfigError(["tmpenv: --ssl-key: needs --ssl-cert"])
         return None
-    try:
-        certificate = Certificate(options.ssl_certificate, options.ssl_key, options.ssl_password)
-    except BadCertificate as error:
-        raise StartError(f"the certificate cannot be used: {error}") from error
-
-    def renew() -> None:
-        try:
-            certificate.reload()
-        except BadCertificate as error:
-            log.error(  # noqa: TRY400  # its text is all there is to say
-                "The new certificate cannot be used; the old one is kept",
-                extra={"event": "tls.kept", "reason": str(error)},
-            )
-        else:
-            log.info("The certificate was read again", extra={"event": "tls.renewed"})
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, renew)
-    stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+    certificate = read_certificate(options.ssl_certificate, options.ssl_key, options.ssl_password)
+    renew_on_hangup(certificate, stack)
     return certificate
 
 

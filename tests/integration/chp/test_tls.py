@@ -3,48 +3,17 @@
 import asyncio
 import signal
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.certificates import Pair, make_pair, name_shown
 from tests.components import require
 from tests.integration.chp.rig import Rig, proxying, url_of
 from tests.integration.proxy.kit import Environment, Wire, get, header, settled, status
 
 pytestmark = pytest.mark.usefixtures("ours")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A certificate of 127.0.0.1, with its key."""
-
-    certificate: Path
-    key: Path
-
-    def trusting(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.certificate)
-        context.check_hostname = False
-        return context
-
-    def serving(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
-
-
-def make_pair(directory: Path, name: str) -> Pair:
-    pair = Pair(directory / f"{name}.pem", directory / f"{name}.key")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    subprocess.run(
-        [*command.split(), "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", pair.key, "-out", pair.certificate],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return pair
 
 
 @pytest.fixture
@@ -58,11 +27,6 @@ async def rig(tmp_path: Path, pair: Pair) -> AsyncIterator[Rig]:
     flags = ("--ssl-cert", str(pair.certificate), "--ssl-key", str(pair.key))
     async with proxying(tmp_path, *flags) as rig:
         yield rig
-
-
-def name_of(wire: Wire) -> str:
-    shown = wire.writer.get_extra_info("peercert")
-    return str(dict(part[0] for part in shown["subject"])["commonName"])
 
 
 async def test_requests_come_over_tls_and_targets_hear_of_it(rig: Rig, pair: Pair) -> None:
@@ -168,7 +132,7 @@ async def test_a_body_that_breaks_off_never_looks_whole(rig: Rig, pair: Pair) ->
 
 async def test_the_certificate_is_renewed_on_sighup(tmp_path: Path, rig: Rig, pair: Pair) -> None:
     before = await rig.visit(tls=pair.trusting())
-    assert name_of(before) == "first"
+    assert name_shown(before.writer) == "first"
     second = make_pair(tmp_path, "second")
 
     pair.certificate.write_bytes(second.certificate.read_bytes())
@@ -182,7 +146,7 @@ async def test_the_certificate_is_renewed_on_sighup(tmp_path: Path, rig: Rig, pa
     await settled(lambda: b"was read again" in rig.started.log.read_bytes())
     after = await rig.visit(tls=second.trusting())
 
-    assert name_of(after) == "second"
+    assert name_shown(after.writer) == "second"
     for visitor in (before, after):
         await visitor.send(get("/_chp_healthz"))
         assert status((await visitor.response())[0]) == 200
