@@ -10,13 +10,11 @@ WebSockets of a replaced route; those of one that is taken away are closed with 
 """
 
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from urllib.parse import quote
 
-from proxy.activity import ActivityLog, Clocks
+from proxy.activity import ActivityLog
 from proxy.errors import Answer, EdgeError
 from proxy.locations import Location
 from proxy.prefixes import Prefixes, decoded, depth_of, without_segments
@@ -49,25 +47,23 @@ class PrefixOptions:
 
 @dataclass(slots=True)
 class PrefixRoute:
-    """A prefix, where it leads, and what was said of it."""
+    """A prefix, and where it leads."""
 
     prefix: str  # decoded, as it was put
     location: Location
-    facts: dict[str, Any]
-    added: float
+    depth: int  # segments of the path, without the host
+    path: bytes  # the same without outer slashes
+    is_plain: bool  # paths are forwarded as they come
     target: Target | None = None  # from the first request on
-    depth: int = 0  # segments of the path, without the host
-    path: bytes = b""  # the same without outer slashes
-    is_plain: bool = True  # paths are forwarded as they come
-    clocks: Clocks | None = field(default=None)
 
-    @property
-    def last_activity(self) -> float:
-        """When it was last used, or put: on the clock of the router."""
-        clocks = self.clocks
-        if clocks is None:
-            return self.added
-        return max(self.added, clocks.http or 0.0, clocks.ws_in or 0.0)
+
+def key_of(prefix: str, *, is_host_first: bool) -> bytes:
+    """Return what is the same for all spellings of a decoded prefix."""
+    key = prefix.strip("/").encode("utf-8", "surrogatepass")
+    if not is_host_first:
+        return key
+    host, slash, path = key.partition(b"/")
+    return _host_name(host) + slash + path
 
 
 class PrefixRouter:
@@ -81,13 +77,10 @@ class PrefixRouter:
         self,
         settings: ProxySettings,
         options: PrefixOptions | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.answers_origins = bool(settings.cors_origins)
-        self.is_host_first = (options or PrefixOptions()).host_routing
         self._settings = settings
         self._options = options or PrefixOptions()
-        self._clock = clock
         self._rules = plain_rules(answers_origins=self.answers_origins)
         self._tls = context_for_targets(is_verified=not self._options.insecure)
         self._routes: Prefixes[PrefixRoute] = Prefixes()
@@ -97,8 +90,8 @@ class PrefixRouter:
 
     # ---- what whoever keeps the routes calls
 
-    def put(self, prefix: str, location: Location, facts: dict[str, Any]) -> None:
-        """Lead ``prefix``, decoded, to ``location`` from now on; keep ``facts`` with it."""
+    def put(self, prefix: str, location: Location) -> None:
+        """Lead ``prefix``, decoded, to ``location`` from now on."""
         key = self._key(prefix)
         path = key.partition(b"/")[2] if self._options.host_routing else key
         if not self._options.prepend_path:
@@ -106,8 +99,6 @@ class PrefixRouter:
         route = PrefixRoute(
             "/" + prefix.strip("/"),
             location,
-            facts,
-            self._clock(),
             depth=depth_of(path),
             path=path,
             is_plain=self._options.include_prefix and not location.base and not location.query,
@@ -124,20 +115,19 @@ class PrefixRouter:
             return False
         target = route.target
         self._retire(route)
+        self._log.forget(route.prefix)
         if target is not None:
             for tunnel in list(target.tunnels):
                 tunnel.end(GOING_AWAY)
         return True
 
-    def get(self, prefix: str) -> PrefixRoute | None:
-        """Return the route of exactly ``prefix``."""
-        return self._routes.get(self._key(prefix))
-
-    def __iter__(self) -> Iterator[PrefixRoute]:
-        return iter(self._routes)
-
-    def __len__(self) -> int:
-        return len(self._routes)
+    def take_activity(self) -> dict[str, float]:
+        """Return when prefixes were last used, on the edge's clock: those used since last taken."""
+        used = {
+            entry.environment_id: max(entry.http or 0.0, entry.ws_in or 0.0)
+            for entry in self._log.take()
+        }
+        return {prefix: moment for prefix, moment in used.items() if moment}
 
     # ---- what the data path calls
 
@@ -187,11 +177,7 @@ class PrefixRouter:
             await target.close()
 
     def _key(self, prefix: str) -> bytes:
-        key = prefix.strip("/").encode("utf-8", "surrogatepass")
-        if not self._options.host_routing:
-            return key
-        host, slash, path = key.partition(b"/")
-        return _host_name(host) + slash + path
+        return key_of(prefix, is_host_first=self._options.host_routing)
 
     def _open(self, route: PrefixRoute) -> Target:
         """Make the target of a route that is used for the first time."""
@@ -202,8 +188,7 @@ class PrefixRouter:
         target.rules = self._rules
         target.stand_under(b"/" + quote(route.path, safe=_LEGIBLE).encode() if route.path else b"")
         target.is_live = True
-        route.clocks = target.clocks = Clocks(route.prefix, self._log)
-        target.clocks.retire()  # they are read where they are, and never taken
+        target.clocks = self._log.of(route.prefix)
         route.target = target
         self._used[id(route)] = target
         return target

@@ -108,9 +108,9 @@ class Workers:
         return sum((worker.counts for worker in self._running), self._past)
 
     @property
-    def pids(self) -> list[int]:
-        """The processes that serve."""
-        return [one.process.pid for one in self._running if one.process and one.is_serving]
+    def processes(self) -> int:
+        """How many serve."""
+        return sum(worker.is_serving for worker in self._running)
 
     def tell(self, **message: Any) -> None:
         """Send a message to every process. Never waits."""

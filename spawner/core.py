@@ -22,6 +22,7 @@ from spawner.service import Service
 from spawner.starting import Starter
 from spawner.store.connection import Connection
 from spawner.store.feed import Feed
+from spawner.store.records import read_event
 from spawner.store.store import Store
 
 
@@ -46,7 +47,7 @@ class Core:
         ``duties`` are further loops to run under the lease.
         """
         self.store = Store(connection)
-        self.feed = Feed(connection)
+        self.feed = Feed(connection, connection.keys.events, read_event)
         launches = Launches(self.store, pools)
         starter = Starter(self.store, backend, tokens, session)
         refill = Refill(

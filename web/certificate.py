@@ -1,9 +1,6 @@
-"""Read the certificate that visitors are shown, and read it again on SIGHUP."""
+"""Read the certificate that visitors are shown, and read it again."""
 
-import asyncio
 import logging
-import signal
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from proxy.tls import BadCertificate, Certificate
@@ -35,10 +32,3 @@ def renew(certificate: Certificate) -> None:
         )
     else:
         log.info("The certificate was read again", extra={"event": "tls.renewed"})
-
-
-def renew_on_hangup(certificate: Certificate, stack: AsyncExitStack) -> None:
-    """Renew it at each SIGHUP until ``stack`` ends."""
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, renew, certificate)
-    stack.callback(loop.remove_signal_handler, signal.SIGHUP)

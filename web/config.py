@@ -31,6 +31,8 @@ from spawner.units import Duration
 
 #: The template of those who configured none (web/recipes.py).
 BUILTIN = "jupyter"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+NOT_REDIS = "must begin with redis://, rediss:// or unix://"
 Instance = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
@@ -165,8 +167,8 @@ class Settings(BaseSettings):
     @classmethod
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
         # The text never repeats it: there may be a password in it.
-        if value and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
+        if value and not value.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError(NOT_REDIS)
         return value
 
     @field_validator("state_dir", mode="after")

@@ -94,6 +94,10 @@ class Here:
         """What it counts."""
         return self._path.proxy.counts
 
+    #: Processes, and how many of them were replaced.
+    processes = 1
+    replaced = 0
+
     async def ask(self, **message: Any) -> None:
         """Return when the data path has acted on a message."""
         await self._path.hear(message)

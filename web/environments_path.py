@@ -19,6 +19,7 @@ from spawner.identity import Tokens
 from spawner.store.connection import Connection
 from spawner.store.feed import Feed
 from spawner.store.keys import Keys
+from spawner.store.records import read_event
 from spawner.store.store import Store
 from web.activity import ActivityWriter
 from web.config import PagesSettings
@@ -36,7 +37,7 @@ class EnvironmentsPath:
 
     def __init__(self, work: "EnvironmentsWork", connection: Connection, tell: Tell) -> None:
         store = Store(connection)
-        feed = Feed(connection)
+        feed = Feed(connection, connection.keys.events, read_event)
         activity = ActivityLog()
         table = RouteTable()
         self._writer = ActivityWriter(activity, store)

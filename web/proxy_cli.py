@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import typer
@@ -22,78 +23,144 @@ def _flag(text: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, show_default=bool(more.pop("shows", False)), **more)
 
 
+Ip = Annotated[str, _flag("Address to listen on; all where unset")]
+Port = Annotated[int, _flag("Port to listen on; 0 for any free one", shows=True)]
+ApiIp = Annotated[str, _flag("Address of the REST API", shows=True)]
+ApiPort = Annotated[int | None, _flag("Port of the REST API; the next one if unset")]
+Workers = Annotated[int, _flag("Processes that move bytes", "--proxy-workers", min=1, shows=True)]
+RedisUrl = Annotated[str, _flag("Where routes are kept, and shared; in this process where unset")]
+Instance = Annotated[str, _flag("Keeps proxies on one Redis apart", shows=True)]
+DefaultTarget = Annotated[str, _flag("Where the rest goes: a route at /")]
+ErrorTarget = Annotated[
+    str, _flag("Server that is asked for pages of errors: <url>/<code>?url=<path>")
+]
+ErrorPath = Annotated[Path | None, _flag("Directory with pages of errors: <code>.html, error.html")]
+SslKey = Annotated[Path | None, _flag("Key of the certificate, if it is not with it")]
+SslCert = Annotated[Path | None, _flag("Certificate chain: TLS is spoken")]
+IncludePrefix = Annotated[
+    bool, _flag("Keep a route's prefix in the path", "--include-prefix/--no-include-prefix")
+]
+PrependPath = Annotated[
+    bool, _flag("Put a target's own path before it", "--prepend-path/--no-prepend-path")
+]
+HostRouting = Annotated[
+    bool, _flag("The host is the first segment of every route", "--host-routing")
+]
+Insecure = Annotated[bool, _flag("Accept every certificate of https targets", "--insecure")]
+MetricsIp = Annotated[str, _flag("Address of the metrics; all where unset")]
+MetricsPort = Annotated[int | None, _flag("Port of /metrics; none where unset")]
+Routes = Annotated[
+    list[str] | None, _flag("A route from the start; may be repeated", metavar="/PREFIX=URL")
+]
+CorsOrigins = Annotated[
+    list[str] | None,
+    _flag("Origin whose pages may read answers, or *; may be repeated", metavar="ORIGIN"),
+]
+TrustedProxies = Annotated[
+    list[str] | None,
+    _flag("Network whose X-Forwarded-* headers are believed; may be repeated", metavar="CIDR"),
+]
+ProxyTimeout = Annotated[
+    int | None, _flag("Time for a target to answer, in ms; no limit where unset", min=1)
+]
+KeepAliveTimeout = Annotated[
+    int, _flag("Time that a connection may lie idle, in ms", min=1, shows=True)
+]
+LogLevel = Annotated[str, _flag("debug, info, warn or error", shows=True)]
+
+
 def proxy(
     *,
-    ip: Annotated[str, _flag("Address to listen on; all where unset")] = "",
-    port: Annotated[int, _flag("Port to listen on; 0 for any free one", shows=True)] = 8000,
-    api_ip: Annotated[str, _flag("Address of the REST API", shows=True)] = "127.0.0.1",
-    api_port: Annotated[int | None, _flag("Port of the REST API; the next one if unset")] = None,
-    default_target: Annotated[str, _flag("Where the rest goes: a route at /")] = "",
-    error_target: Annotated[
-        str, _flag("Server that is asked for pages of errors: <url>/<code>?url=<path>")
-    ] = "",
-    error_path: Annotated[
-        Path | None, _flag("Directory with pages of errors: <code>.html, error.html")
-    ] = None,
-    ssl_key: Annotated[Path | None, _flag("Key of the certificate, if it is not with it")] = None,
-    ssl_cert: Annotated[Path | None, _flag("Certificate chain: TLS is spoken")] = None,
-    include_prefix: Annotated[
-        bool, _flag("Keep a route's prefix in the path", "--include-prefix/--no-include-prefix")
-    ] = True,
-    prepend_path: Annotated[
-        bool, _flag("Put a target's own path before it", "--prepend-path/--no-prepend-path")
-    ] = True,
-    host_routing: Annotated[
-        bool, _flag("The host is the first segment of every route", "--host-routing")
-    ] = False,
-    insecure: Annotated[
-        bool, _flag("Accept every certificate of https targets", "--insecure")
-    ] = False,
-    metrics_ip: Annotated[str, _flag("Address of the metrics; all where unset")] = "",
-    metrics_port: Annotated[int | None, _flag("Port of /metrics; none where unset")] = None,
-    route: Annotated[
-        list[str] | None, _flag("A route from the start; may be repeated", metavar="/PREFIX=URL")
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None,
-        _flag("Origin whose pages may read answers, or *; may be repeated", metavar="ORIGIN"),
-    ] = None,
-    log_level: Annotated[str, _flag("debug, info, warn or error", shows=True)] = "info",
+    ip: Ip = "",
+    port: Port = 8000,
+    api_ip: ApiIp = "127.0.0.1",
+    api_port: ApiPort = None,
+    proxy_workers: Workers = 1,
+    redis_url: RedisUrl = "",
+    instance: Instance = "default",
+    default_target: DefaultTarget = "",
+    error_target: ErrorTarget = "",
+    error_path: ErrorPath = None,
+    ssl_key: SslKey = None,
+    ssl_cert: SslCert = None,
+    include_prefix: IncludePrefix = True,
+    prepend_path: PrependPath = True,
+    host_routing: HostRouting = False,
+    insecure: Insecure = False,
+    metrics_ip: MetricsIp = "",
+    metrics_port: MetricsPort = None,
+    route: Routes = None,
+    cors_origin: CorsOrigins = None,
+    trusted_proxy: TrustedProxies = None,
+    proxy_timeout: ProxyTimeout = None,
+    keep_alive_timeout: KeepAliveTimeout = 75_000,
+    log_level: LogLevel = "info",
 ) -> None:
     """Proxy alone, with configurable-http-proxy's REST API: JupyterHub runs on it unchanged."""
+    flags = SimpleNamespace(**locals())
     # Imported here, so that the other commands need not load the data path.
-    from proxy.prefix_router import PrefixOptions  # noqa: PLC0415
-    from web.proxy_command import Proxying, ProxyOptions, run  # noqa: PLC0415
+    from web.proxy_command import Proxying, run  # noqa: PLC0415
 
     with told_in_one_line():
-        logs.send(_level(log_level))
-        options = ProxyOptions(
-            ip=ip,
-            port=port,
-            api_ip=api_ip,
-            api_port=api_port if api_port is not None else port and port + 1,
-            metrics_ip=metrics_ip,
-            metrics_port=metrics_port,
-            token=os.environ.get("CONFIGPROXY_AUTH_TOKEN", ""),
-            routes=_routes(default_target, route or []),
-            error_target=error_target,
-            error_path=error_path,
-            ssl_certificate=ssl_cert,
-            ssl_key=ssl_key,
-            ssl_password=os.environ.get("CONFIGPROXY_SSL_KEY_PASSPHRASE"),
-            cors_origins=tuple(cors_origin or ()),
-            prefixes=PrefixOptions(
-                include_prefix=include_prefix,
-                prepend_path=prepend_path,
-                host_routing=host_routing,
-                insecure=insecure,
-            ),
-        )
+        logs.send(_level(flags.log_level))
+        options = _options(flags)
 
         def announce(running: Proxying) -> None:
             typer.echo(_banner(options, running))
 
         uvloop.run(run(options, announce))
+
+
+def _options(flags: Any) -> Any:
+    from proxy.prefix_router import PrefixOptions  # noqa: PLC0415
+    from web.proxy_command import ProxyOptions  # noqa: PLC0415
+
+    port = flags.port
+    return ProxyOptions(
+        ip=flags.ip,
+        port=port,
+        api_ip=flags.api_ip,
+        api_port=flags.api_port if flags.api_port is not None else port and port + 1,
+        metrics_ip=flags.metrics_ip,
+        metrics_port=flags.metrics_port,
+        token=os.environ.get("CONFIGPROXY_AUTH_TOKEN", ""),
+        routes=_routes(flags.default_target, flags.route or []),
+        error_target=flags.error_target,
+        error_path=flags.error_path,
+        ssl_certificate=flags.ssl_cert,
+        ssl_key=flags.ssl_key,
+        ssl_password=os.environ.get("CONFIGPROXY_SSL_KEY_PASSPHRASE"),
+        settings=_settings(flags),
+        prefixes=PrefixOptions(
+            include_prefix=flags.include_prefix,
+            prepend_path=flags.prepend_path,
+            host_routing=flags.host_routing,
+            insecure=flags.insecure,
+        ),
+        workers=flags.proxy_workers,
+        redis_url=flags.redis_url,
+        instance=flags.instance,
+        log_level=_level(flags.log_level),
+    )
+
+
+def _settings(flags: Any) -> Any:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from proxy.settings import ProxySettings  # noqa: PLC0415
+
+    try:
+        return ProxySettings(
+            cors_origins=tuple(flags.cors_origin or ()),
+            trusted_proxies=tuple(flags.trusted_proxy or ()),
+            response_timeout_s=flags.proxy_timeout and flags.proxy_timeout / 1000,
+            idle_timeout_s=flags.keep_alive_timeout / 1000,
+        )
+    except ValidationError as error:
+        wrong = error.errors()[0]["input"]
+        raise ConfigError(
+            [f'tmpenv: --trusted-proxy: "{wrong}" is no network; write 10.0.0.0/8']
+        ) from error
 
 
 def _level(name: str) -> str:

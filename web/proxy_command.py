@@ -1,35 +1,40 @@
 """Run the data path alone, with its routes kept over a REST API.
 
-It stands in for configurable-http-proxy: the same API, the same options, and
-none of tmpenv's own pages, pools or stores. Routes live in this process alone;
-JupyterHub puts them again after a restart.
+It stands in for configurable-http-proxy: the same API, the same options, and none of
+tmpenv's own pages and pools. Routes live in this process, and JupyterHub puts them again
+after a restart; or they stand in a Redis.
 """
 
+import asyncio
 import logging
 import signal
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
 
-from proxy.edge import Explain
-from proxy.listener import Proxy
 from proxy.locations import BadLocation, Location, read_location
-from proxy.prefix_router import PrefixOptions, PrefixRouter
+from proxy.prefix_router import PrefixOptions
 from proxy.settings import ProxySettings
 from proxy.sockets import listen, port_of
-from proxy.tls import Certificate
+from proxy.workers import Workers, WorkersFailed
+from spawner.errors import StoreUnavailable
+from spawner.store.connection import Connection
+from spawner.store.keys import Keys
+from spawner.store.proxy_routes import RouteStore
 from web import proxy_metrics
 from web.addresses import is_loopback
-from web.certificate import read_certificate, renew_on_hangup
+from web.certificate import read_certificate
+from web.config import NOT_REDIS, REDIS_SCHEMES
 from web.config_errors import ConfigError
+from web.data_path import Here, data_path
 from web.dialects.chp import RoutesApi
-from web.dialects.chp_errors import ErrorPages, error_session, plain_page
+from web.prefixes_path import PrefixesWork
+from web.route_book import RouteBook
 from web.signals import Signals
-from web.start_errors import StartError, cannot_listen
+from web.start_errors import StartError, cannot_listen, no_redis, no_workers
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +56,12 @@ class ProxyOptions:
     ssl_certificate: Path | None
     ssl_key: Path | None
     ssl_password: str | None
-    cors_origins: tuple[str, ...]
+    settings: ProxySettings
     prefixes: PrefixOptions
+    workers: int
+    redis_url: str
+    instance: str
+    log_level: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,44 +81,102 @@ async def run(options: ProxyOptions, announce: Callable[[Proxying], None]) -> No
         StartError: It cannot start, and nothing of it is left.
     """
     _check_guard(options)
+    work = _work(options)
     async with AsyncExitStack() as stack:
         signals = Signals(stack)
-        certificate = _certificate(options, stack)
-        settings = ProxySettings(cors_origins=options.cors_origins)
-        router = _router(options, settings)
-        proxy = Proxy(
-            router=router,
-            settings=settings,
-            page=plain_page,
-            explain=await _explain(options, stack),
-        )
-        stack.push_async_callback(proxy.abort)
-        api = RoutesApi(router, options.token, time.monotonic)
+        book = await _book(options, stack)
+        try:
+            places = listen(_every(options.ip), options.port, options.workers)
+        except OSError as error:
+            raise cannot_listen(options.ip, options.port, error, host_flag="--ip") from error
+        path = data_path(lambda: replace(work, routes=book.targets()), places, book.hear)
+        stack.push_async_callback(path.abort)
+        book.lead(path)
+        await _start(path)
+        if options.ssl_certificate is not None:
+            signals.renew_by(lambda: path.ask(do="renew"))
+        api = RoutesApi(book, options.token)
         api_port = await _serve(stack, api.application(), options.api_ip, options.api_port, "--api")
         metrics_port = None
         if options.metrics_port is not None:
-            metrics = proxy_metrics.application(proxy, router, api)
+            metrics = proxy_metrics.application(path, book, api)
             metrics_port = await _serve(
                 stack, metrics, options.metrics_ip, options.metrics_port, "--metrics"
             )
-        try:
-            listeners = listen(_every(options.ip), options.port)
-        except OSError as error:
-            raise cannot_listen(options.ip, options.port, error, host_flag="--ip") from error
-        await proxy.serve(listeners[0], certificate)
-        port = port_of(listeners)
+        port = port_of(places)
         announce(Proxying(port=port, api_port=api_port, metrics_port=metrics_port))
-        if await signals.wait() is signal.SIGTERM:
-            await signals.drain(proxy)
+        await _until_ended(stack, signals, path, book)
 
 
-def _router(options: ProxyOptions, settings: ProxySettings) -> PrefixRouter:
-    router = PrefixRouter(settings, options.prefixes)
+def _work(options: ProxyOptions) -> PrefixesWork:
+    """Return the data path, as yet without routes.
+
+    Raises:
+        ConfigError: Options do not go together.
+        StartError: The certificate cannot be used.
+    """
+    if options.error_target and options.error_path:
+        raise ConfigError(["tmpenv: --error-path: cannot be given with --error-target"])
+    if options.ssl_certificate is None and options.ssl_key is not None:
+        raise ConfigError(["tmpenv: --ssl-key: needs --ssl-cert"])
+    if options.ssl_certificate is not None:
+        read_certificate(options.ssl_certificate, options.ssl_key, options.ssl_password)
+    target = _location("--error-target", options.error_target) if options.error_target else None
+    return PrefixesWork(
+        proxy=options.settings,
+        prefixes=options.prefixes,
+        routes=(),
+        error_target=target,
+        error_path=options.error_path,
+        ssl_certificate=options.ssl_certificate,
+        ssl_key=options.ssl_key,
+        ssl_password=options.ssl_password,
+        log_level=options.log_level,
+    )
+
+
+async def _book(options: ProxyOptions, stack: AsyncExitStack) -> RouteBook:
+    """Return the book with the routes that were kept, and those that the flags name."""
+    store = None
+    if options.redis_url:
+        if not options.redis_url.startswith(REDIS_SCHEMES):
+            raise ConfigError([f"tmpenv: --redis-url: {NOT_REDIS}"])
+        connection = Connection(options.redis_url, Keys(options.instance))
+        stack.push_async_callback(connection.close)
+        store = RouteStore(connection)
+    book = RouteBook(is_host_first=options.prefixes.host_routing, store=store)
     for source, target in options.routes:
-        prefix = source if source.startswith("/") else "/"
-        label = f"--route {source}" if source.startswith("/") else source
-        router.put(prefix, _location(label, target), {"target": target})
-    return router
+        _location(f"--route {source}" if source.startswith("/") else source, target)
+    try:
+        await book.load()
+        for source, target in options.routes:
+            await book.put(source if source.startswith("/") else "/", {"target": target})
+    except StoreUnavailable as error:
+        raise no_redis(options.redis_url) from error
+    return book
+
+
+async def _start(path: Here | Workers) -> None:
+    try:
+        await path.start()
+    except WorkersFailed as error:
+        raise no_workers() from error
+
+
+async def _until_ended(
+    stack: AsyncExitStack, signals: Signals, path: Here | Workers, book: RouteBook
+) -> None:
+    """Wait for a signal, and act on it; raise what fails meanwhile."""
+    heard = asyncio.create_task(signals.wait())
+    parts = [asyncio.create_task(path.run()), asyncio.create_task(book.run())]
+    for task in (heard, *parts):
+        stack.callback(task.cancel)
+    await asyncio.wait({heard, *parts}, return_when=asyncio.FIRST_COMPLETED)
+    for part in parts:
+        if part.done():
+            part.result()
+    if await heard is signal.SIGTERM:
+        await signals.drain(path)
 
 
 def _location(label: str, text: str) -> Location:
@@ -128,27 +195,6 @@ def _check_guard(options: ProxyOptions) -> None:
             "CONFIGPROXY_AUTH_TOKEN, or give a loopback address with --api-ip"
         )
     log.warning("The REST API is open to all on this machine", extra={"event": "chp.open"})
-
-
-def _certificate(options: ProxyOptions, stack: AsyncExitStack) -> Certificate | None:
-    if options.ssl_certificate is None:
-        if options.ssl_key is not None:
-            raise ConfigError(["tmpenv: --ssl-key: needs --ssl-cert"])
-        return None
-    certificate = read_certificate(options.ssl_certificate, options.ssl_key, options.ssl_password)
-    renew_on_hangup(certificate, stack)
-    return certificate
-
-
-async def _explain(options: ProxyOptions, stack: AsyncExitStack) -> Explain | None:
-    if options.error_target and options.error_path:
-        raise ConfigError(["tmpenv: --error-path: cannot be given with --error-target"])
-    if not options.error_target and not options.error_path:
-        return None
-    target = _location("--error-target", options.error_target) if options.error_target else None
-    session = error_session(target, insecure=options.prefixes.insecure)
-    await stack.enter_async_context(session)
-    return ErrorPages(path=options.error_path, target=target, session=session).explain
 
 
 async def _serve(

@@ -1,8 +1,9 @@
-"""End on a signal: TERM ends when what is open has ended, INT at once."""
+"""Act on signals: TERM ends when what is open has ended, INT at once, HUP renews."""
 
 import asyncio
 import logging
 import signal
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Protocol
 
@@ -23,14 +24,22 @@ class Signals:
     def __init__(self, stack: AsyncExitStack) -> None:
         """Hear signals until ``stack`` ends."""
         self._heard: asyncio.Queue[signal.Signals] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
+        self._stack = stack
+        self._renew: Callable[[], Awaitable[None]] | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._heard.put_nowait, number)
-            stack.callback(loop.remove_signal_handler, number)
+            self._hear(number)
+
+    def renew_by(self, renew: Callable[[], Awaitable[None]]) -> None:
+        """Call ``renew`` at each SIGHUP, which else ends the process, as ever."""
+        self._renew = renew
+        self._hear(signal.SIGHUP)
 
     async def wait(self) -> signal.Signals:
-        """Wait for the next signal."""
-        return await self._heard.get()
+        """Wait for the next signal to end."""
+        while (number := await self._heard.get()) is signal.SIGHUP:
+            assert self._renew is not None
+            await self._renew()
+        return number
 
     async def drain(self, path: Drains) -> None:
         """Let what is open end; a second signal cuts it off."""
@@ -41,3 +50,8 @@ class Signals:
         for task in (draining, heard):
             task.cancel()
         await asyncio.gather(draining, heard, return_exceptions=True)
+
+    def _hear(self, number: signal.Signals) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(number, self._heard.put_nowait, number)
+        self._stack.callback(loop.remove_signal_handler, number)

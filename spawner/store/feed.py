@@ -1,44 +1,47 @@
 """Hear of every change in the store, from every process.
 
 The one rule: after each gap, whoever listens is told that something may have
-been missed (an :class:`Event` without a template), so that nobody has to
-trust that a message arrived.
+been missed, so that nobody has to trust that a message arrived.
 """
 
 import asyncio
 import logging
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from spawner.errors import StoreUnavailable
 from spawner.store.connection import ANSWER_TIMEOUT_S, Connection
-from spawner.store.records import Event, read_event
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[Event], None]
+T = TypeVar("T")
 QUIET_S = 10.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 
 
-class Feed:
+class Feed(Generic[T]):
     """One subscription, told to any number of listeners.
 
     The mutable state is the listeners and whether the subscription stands.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, channel: str, read: Callable[[str | None], T]
+    ) -> None:
+        """Bind; ``read`` tells what a message means, and None what a gap means."""
         self._connection = connection
-        self._listeners: list[Listener] = []
+        self._channel = channel
+        self._read_message = read
+        self._listeners: list[Callable[[T], None]] = []
         self.is_connected = False
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: Callable[[T], None]) -> None:
         """Call ``listener`` for each change, in the order in which Redis made them."""
         self._listeners.append(listener)
 
-    def ignore(self, listener: Listener) -> None:
+    def ignore(self, listener: Callable[[T], None]) -> None:
         """Stop calling ``listener``."""
         self._listeners.remove(listener)
 
@@ -61,7 +64,7 @@ class Feed:
         with self._connection.failures():
             pubsub = self._connection.client.pubsub()
             try:
-                await pubsub.subscribe(self._connection.keys.events)
+                await pubsub.subscribe(self._channel)
                 await self._read(pubsub)
             finally:
                 await pubsub.aclose()
@@ -83,15 +86,15 @@ class Feed:
             if message["type"] == "subscribe":
                 self._resume()
             elif message["type"] == "message":
-                self._tell(read_event(message["data"]))
+                self._tell(self._read_message(message["data"]))
 
     def _resume(self) -> None:
         if not self.is_connected:
             log.info("Listening to the store", extra={"event": "store.found"})
         self.is_connected = True
-        self._tell(Event())
+        self._tell(self._read_message(None))
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: T) -> None:
         for listener in tuple(self._listeners):
             try:
                 listener(event)

@@ -22,6 +22,10 @@ key                        type    lives     holds
 ``secret``                 string  for ever  what environments' tokens are derived from
 ``complete``               flag    for ever  that every environment of the backend has a record
 ``events``                 channel           each change of a phase, as JSON
+``routes``                 hash    for ever  ``tmpenv proxy``: prefix → what was put, as JSON
+``routes:used``            hash    for ever  prefix → when it was last used, or put (ms)
+``routes:origin``          string  for ever  tells whether the store was emptied meanwhile
+``routes:changed``         channel           each prefix that was put or taken away
 =========================  ======  ========  ================================================
 
 The names are built in ``lua/prelude.lua``; what Python itself reads is here.
@@ -64,6 +68,11 @@ class Keys:
     def complete(self) -> str:
         """Name the mark of a store that knows all environments."""
         return f"{self.prefix}complete"
+
+    @property
+    def routes(self) -> str:
+        """Name the routes of ``tmpenv proxy``."""
+        return f"{self.prefix}routes"
 
     def environment(self, environment_id: str) -> str:
         """Name one environment's record."""

@@ -40,8 +40,10 @@ class Event:
     ticket: str = ""
 
 
-def read_event(payload: str) -> Event:
-    """Read what ``publish`` in the prelude wrote."""
+def read_event(payload: str | None) -> Event:
+    """Read what ``publish`` in the prelude wrote; None stands for what may have been missed."""
+    if payload is None:
+        return Event()
     facts = json.loads(payload)
     if not facts["id"]:
         return Event(template=facts["template"])
@@ -68,14 +70,14 @@ def read_environment(fields: Mapping[str, str]) -> Environment | None:
         auth=Auth(fields["auth"]),
         phase=Phase(fields["phase"]),
         version=int(fields["version"]),
-        created_at=_time(fields["created_at"]),
-        phase_at=_time(fields["phase_at"]),
+        created_at=from_ms(fields["created_at"]),
+        phase_at=from_ms(fields["phase_at"]),
         fence=int(fields["fence"] or 0),
         address=Address(fields["host"], int(fields["port"])) if fields.get("host") else None,
-        assigned_at=_time(fields["assigned_at"]) if "assigned_at" in fields else None,
+        assigned_at=from_ms(fields["assigned_at"]) if "assigned_at" in fields else None,
         reason=fields.get("reason", ""),
         detail=fields.get("detail", ""),
-        activity={name: _time(fields[name]) for name in CLOCKS if name in fields},
+        activity={name: from_ms(fields[name]) for name in CLOCKS if name in fields},
     )
 
 
@@ -99,7 +101,8 @@ def read_census(template: str, row: list[object]) -> PoolStatus:
     )
 
 
-def _time(ms: str) -> datetime:
+def from_ms(ms: str | int) -> datetime:
+    """Read a time as the store keeps it."""
     return datetime.fromtimestamp(float(ms) / 1000, UTC)
 
 

@@ -8,9 +8,7 @@ import hmac
 import json
 import logging
 import re
-import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -20,27 +18,26 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy.locations import BadLocation, read_location
-from proxy.prefix_router import HEALTH, PrefixRoute, PrefixRouter
+from proxy.prefix_router import HEALTH
+from spawner.errors import StoreUnavailable
+from web.route_book import BookedRoute, RouteBook
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1024 * 1024  # bytes
-_TOLERANCE_S = 1.0
 _ROOT = "/api/routes"
 _AUTHORIZATION = re.compile(r"\s*token\s+(\S+)\s*", re.IGNORECASE)
 _DOT_SEGMENT = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 
 
 class RoutesApi:
-    """The API over one router; counts what it was asked."""
+    """The API over the book of routes; counts what it was asked."""
 
-    def __init__(self, router: PrefixRouter, token: str, clock: Callable[[], float]) -> None:
+    def __init__(self, book: RouteBook, token: str) -> None:
         self.counts: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
-        self._router = router
+        self._book = book
         self._token = token.encode()
-        self._clock = clock
-        self._ahead = 0.0
 
     def application(self) -> web.Application:
         """Put the application together."""
@@ -62,6 +59,9 @@ class RoutesApi:
         except web.HTTPException as answer:
             self.statuses[answer.status] += 1
             raise
+        except StoreUnavailable as error:
+            self.statuses[HTTPStatus.SERVICE_UNAVAILABLE] += 1
+            raise web.HTTPServiceUnavailable(text="The store does not answer; try again") from error
         except Exception:
             log.exception("A request failed", extra={"event": "chp.failed"})
             raise
@@ -81,15 +81,16 @@ class RoutesApi:
     async def _read(self, request: web.Request) -> web.Response:
         prefix = _prefix(request)
         self.counts["get"] += 1
+        before = _before(request)
+        await self._book.refresh()
         if prefix != "/":
-            route = self._router.get(prefix)
+            route = self._book.get(prefix)
             if route is None:
                 raise web.HTTPNotFound(text="")
             return web.json_response(self._view(route))
-        before = self._before(request)
         routes = {
             route.prefix: self._view(route)
-            for route in self._router
+            for route in self._book
             if before is None or route.last_activity < before
         }
         return web.json_response(routes)
@@ -101,10 +102,10 @@ class RoutesApi:
         if not isinstance(target, str):
             _refuse("Must specify 'target' as string")
         try:
-            location = read_location(target)
+            read_location(target)
         except BadLocation as error:
             _refuse(f"'target' cannot be led to: {error}")
-        self._router.put(prefix, location, facts)
+        await self._book.put(prefix, facts)
         self.counts["add"] += 1
         log.info("A route was put", extra={"event": "chp.put", "prefix": prefix})
         return web.Response(status=HTTPStatus.CREATED)
@@ -112,40 +113,28 @@ class RoutesApi:
     async def _remove(self, request: web.Request) -> web.Response:
         prefix = _prefix(request)
         self.counts["delete"] += 1
-        if not self._router.remove(prefix):
+        if not await self._book.remove(prefix):
             raise web.HTTPNotFound(text="")
         log.info("A route was taken away", extra={"event": "chp.removed", "prefix": prefix})
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
-    def _view(self, route: PrefixRoute) -> dict[str, Any]:
-        moment = datetime.fromtimestamp(route.last_activity + self._offset(), UTC)
-        shown = {**route.facts, "last_activity": _written(moment)}
-        if self._router.is_host_first and route.prefix != "/":
+    def _view(self, route: BookedRoute) -> dict[str, Any]:
+        shown = {**route.facts, "last_activity": _written(route.last_activity)}
+        if self._book.is_host_first and route.prefix != "/":
             shown["host"] = route.prefix.split("/")[1]
         return shown
 
-    def _before(self, request: web.Request) -> float | None:
-        """Return the moment in the query, on the router's clock."""
-        text = request.query.get("inactiveSince") or request.query.get("inactive_since")
-        if not text:
-            return None
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            _refuse("inactive_since must be a date and time in ISO 8601")
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.timestamp() - self._offset()
 
-    def _offset(self) -> float:
-        """Return how far the time of day is ahead of the router's clock.
-
-        It is kept while the two agree, so that a moment reads the same each time.
-        """
-        offset = time.time() - self._clock()
-        if abs(offset - self._ahead) > _TOLERANCE_S:
-            self._ahead = offset
-        return self._ahead
+def _before(request: web.Request) -> datetime | None:
+    """Return the moment in the query."""
+    text = request.query.get("inactiveSince") or request.query.get("inactive_since")
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        _refuse("inactive_since must be a date and time in ISO 8601")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _written(moment: datetime) -> str:

@@ -14,9 +14,12 @@ def ours() -> None:
         pytest.skip("configurable-http-proxy does otherwise")
 
 
-@pytest.fixture(scope="session")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    started = Started(tmp_path_factory.mktemp("chp"))
+@pytest.fixture(scope="session", params=[1] if CHP else [1, 3], ids="{}-processes".format)
+def started(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Started]:
+    flags = [] if CHP else ["--proxy-workers", str(request.param)]
+    started = Started(tmp_path_factory.mktemp("chp"), *flags)
     yield started
     started.end()
 

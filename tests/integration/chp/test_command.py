@@ -27,6 +27,9 @@ MISTAKES = [
     (1, ["--api-ip", "0.0.0.0"], "set CONFIGPROXY_AUTH_TOKEN"),
     (1, ["--api-ip", ""], "set CONFIGPROXY_AUTH_TOKEN"),
     (1, ["--ip", "192.0.2.1"], "give one with --ip"),
+    (1, ["--redis-url", "unix:///none"], "Redis does not answer at /none"),
+    (2, ["--redis-url", "http://x"], "--redis-url: must begin with redis://"),
+    (2, ["--trusted-proxy", "hub"], '--trusted-proxy: "hub" is no network'),
 ]
 
 
@@ -83,13 +86,16 @@ async def test_requests_and_routes_are_counted(tmp_path: Path) -> None:
             assert response.content_type == "text/plain"
 
         for line in (
-            "requests_web 3",
-            "requests_ws 0",
-            'requests_proxy{status="200"} 2',
-            'requests_proxy{status="404"} 1',
-            'requests_api{status="201"} 1',
-            "api_route_add 1",
-            "tmpenv_proxy_routes 1",
+            "requests_web 3.0",
+            "requests_ws 0.0",
+            'requests_proxy{status="200"} 2.0',
+            'requests_proxy{status="404"} 1.0',
+            'requests_api{status="201"} 1.0',
+            "api_route_add 1.0",
+            "tmpenv_proxy_routes 1.0",
+            'tmpenv_proxy_answers_total{code="200"} 2.0',
+            'tmpenv_proxy_answers_total{code="502"} 0.0',
+            "tmpenv_proxy_workers 1.0",
         ):
             assert line in text.splitlines()
 
