@@ -77,9 +77,10 @@ class RouteBook:
             StoreUnavailable: It cannot be kept, so it was not put.
         """
         prefix = "/" + self._key(prefix).decode("utf-8", "surrogatepass")
+        moment = datetime.now(UTC)
         if self._store is not None:
-            await self._store.put(prefix, json.dumps(facts))
-        await self._lead(prefix, facts, datetime.now(UTC))
+            moment = await self._store.put(prefix, json.dumps(facts))
+        await self._lead(prefix, facts, moment)
 
     async def remove(self, prefix: str) -> bool:
         """Take a route away; say whether there was one.

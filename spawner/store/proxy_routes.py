@@ -42,9 +42,9 @@ class RouteStore:
         """Make a feed of the changes."""
         return Feed(self._connection, f"{self._connection.keys.routes}:changed", lambda text: text)
 
-    async def put(self, prefix: str, facts: str) -> None:
-        """Keep a route, in place of what there was."""
-        await self._connection.run("route_put", prefix, facts)
+    async def put(self, prefix: str, facts: str) -> datetime:
+        """Keep a route, in place of what there was; say when that was."""
+        return from_ms(await self._connection.run("route_put", prefix, facts))
 
     async def remove(self, prefix: str) -> bool:
         """Keep a route no more; False if there was none."""
