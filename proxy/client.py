@@ -312,11 +312,13 @@ class Client(asyncio.Protocol):
         self._steer_reading()
         end_writing(self.transport)
 
-    def close_if_idle(self) -> None:
-        """Close unless a request is open or begun."""
+    def close_if_idle(self) -> bool:
+        """Close unless a request is open or begun; say whether it is none."""
         is_open = self.exchange is not None or self._waiting is not None
-        if not is_open and self.body is None and not self._buffer:
+        is_idle = not is_open and self.body is None and not self._buffer
+        if is_idle:
             self.close()
+        return is_idle
 
     def break_off(self) -> None:
         """Reset the connection, so that a broken message cannot pass for a whole one."""

@@ -67,22 +67,26 @@ class Proxy:
         """What is open at this moment, and what there has been."""
         return self._edge.counts
 
-    async def drain(self) -> None:
+    async def drain(self, *, keeps_idle: bool = False) -> None:
         """Stop accepting, finish what is open, then close everything.
 
         Open requests and WebSockets get ``drain_timeout_s`` to end by themselves;
-        then WebSockets are closed with 1012 and requests are cut.
+        then WebSockets are closed with 1012 and requests are cut. With ``keeps_idle``
+        idle connections get that time too, to carry one last request: who sends one
+        in the moment in which its connection is closed would lose it.
         """
         edge = self._edge
         edge.is_draining = True
         self._stop_listening()
-        for client in list(edge.clients):
-            client.close_if_idle()
+        if not keeps_idle:
+            for client in list(edge.clients):
+                client.close_if_idle()
         if not await self._becomes_quiet(self._settings.drain_timeout_s):
             for tunnel in list(edge.tunnels):
                 tunnel.end(SERVICE_RESTART)
             for client in list(edge.clients):
-                client.break_off()
+                if not client.close_if_idle():
+                    client.break_off()
             await self._becomes_quiet(2 * self._settings.linger_timeout_s)
         await self.abort()
 

@@ -141,9 +141,12 @@ class Workers:
         for keeper in self._keepers:
             keeper.result()
 
-    async def drain(self) -> None:
-        """Have every process stop accepting and finish what is open; return when all ended."""
-        self._end(do="drain")
+    async def drain(self, *, keeps_idle: bool = False) -> None:
+        """Have every process stop accepting and finish what is open; return when all ended.
+
+        For ``keeps_idle`` see :meth:`proxy.listener.Proxy.drain`.
+        """
+        self._end(do="drain", keeps_idle=keeps_idle)
         await self._see_ended()
 
     async def abort(self) -> None:

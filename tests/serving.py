@@ -47,9 +47,10 @@ class Serving:
         name: str = "tmpenv",
         variables: Mapping[str, str] | None = None,
         prefix: tuple[str, ...] = (),
+        port: int = 0,
     ) -> None:
         self.directory = directory
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory / f"{name}.log"
         self._prefix = prefix
@@ -127,9 +128,13 @@ class Serving:
         """Ask it to end, and wait; give its exit code."""
         if self._process is None:
             return 0
-        process = self._process
-        process.terminate()
-        code = await asyncio.to_thread(process.wait, 60)
+        self._process.terminate()
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait until it has ended; give its exit code."""
+        assert self._process is not None
+        code = await asyncio.to_thread(self._process.wait, 60)
         self._process = None
         return code
 

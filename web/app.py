@@ -11,16 +11,16 @@ taken has touched nothing.
 import asyncio
 import signal
 import stat
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from culler.loop import Culler
-from proxy.sockets import listen, port_of
 from proxy.workers import WorkersFailed
 from spawner.core import Core
 from spawner.errors import StoreUnavailable
@@ -37,10 +37,11 @@ from web.ending import end_all
 from web.environments_path import EnvironmentsWork
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
 from web.private_socket import private_socket
+from web.public_port import PublicPort
 from web.recipes import Recipes, recipes_for
 from web.shared_secret import SharedSecret
 from web.signals import Signals
-from web.start_errors import StartError, cannot_listen, no_redis, no_workers
+from web.start_errors import StartError, no_redis, no_workers
 
 _SOCKET_MODE = stat.S_IRUSR | stat.S_IWUSR
 
@@ -110,7 +111,8 @@ class _Site:
             duties=(culler.run,) if own else (culler.run, shared.keep),
         )
         if settings.on_exit == "stop":
-            self._stack.push_async_callback(end_all, core.store, choice.backend, recipes.templates)
+            ends = partial(end_all, core.store, choice.backend, recipes.templates)
+            self._stack.push_async_callback(self._unless_followed, ends)
         self._stack.push_async_callback(self._end_tasks)
         work = EnvironmentsWork(
             proxy=settings.proxy,
@@ -176,12 +178,15 @@ class _Site:
 
     async def _serve_visitors(self, work: EnvironmentsWork, core: Core) -> int:
         """Serve the public port; give its number."""
-        host, port = self._settings.host, self._settings.port
-        try:
-            places = listen(host, port, self._settings.proxy_workers)
-        except OSError as error:
-            raise cannot_listen(host, port, error) from error
-        port = port_of(places)
+        settings = self._settings
+        port = PublicPort(self._stack, self._signals)
+        places = port.open(
+            settings.host,
+            settings.port,
+            settings.proxy_workers,
+            takes_over=settings.take_over,
+            host_flag="--host",
+        )
         self._path = data_path(
             lambda: work, places, lambda message: core.reconcile.suspect(message["suspect"])
         )
@@ -190,7 +195,13 @@ class _Site:
             await self._path.start()
         except WorkersFailed as error:
             raise no_workers() from error
-        return port
+        await port.follow()
+        return port.number
+
+    async def _unless_followed(self, end: Callable[[], Awaitable[None]]) -> None:
+        """Leave everything to the one that has taken the port over, if one has."""
+        if not self._signals.is_followed:
+            await end()
 
     async def _flush(self) -> None:
         """Have all activity written that is known of."""

@@ -53,6 +53,7 @@ def serve(
     config: Config = None,
     host: Annotated[str | None, _option("host")] = None,
     port: Annotated[int | None, _option("port")] = None,
+    take_over: Annotated[bool | None, _option("take_over")] = None,
     proxy_workers: Annotated[int | None, _option("proxy_workers")] = None,
     backend: Annotated[str | None, _option("backend", metavar="auto|process|docker")] = None,
     redis_url: Annotated[str | None, _option("redis_url")] = None,

@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     # others is a decision, and the flag for it is short.
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for any free one")
+    take_over: bool = Field(
+        default=False,
+        description="Take the port over from the tmpenv that listens on it, and have that one "
+        "drain; both must share a Redis. Linux only",
+    )
     proxy_workers: int = Field(
         1, ge=1, le=256, description="Processes that move bytes; 1 does it within tmpenv's own"
     )

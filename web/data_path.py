@@ -102,9 +102,9 @@ class Here:
         """Return when the data path has acted on a message."""
         await self._path.hear(message)
 
-    async def drain(self) -> None:
-        """Stop accepting, and finish what is open."""
-        await self._path.proxy.drain()
+    async def drain(self, *, keeps_idle: bool = False) -> None:
+        """Stop accepting, and finish what is open (:meth:`proxy.listener.Proxy.drain`)."""
+        await self._path.proxy.drain(keeps_idle=keeps_idle)
 
     async def abort(self) -> None:
         """End at once."""

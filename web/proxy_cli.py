@@ -28,6 +28,9 @@ Port = Annotated[int, _flag("Port to listen on; 0 for any free one", shows=True)
 ApiIp = Annotated[str, _flag("Address of the REST API", shows=True)]
 ApiPort = Annotated[int | None, _flag("Port of the REST API; the next one if unset")]
 Workers = Annotated[int, _flag("Processes that move bytes", "--proxy-workers", min=1, shows=True)]
+TakeOver = Annotated[
+    bool, _flag("Take the port over from the tmpenv proxy on it, which drains", "--take-over")
+]
 RedisUrl = Annotated[str, _flag("Where routes are kept, and shared; in this process where unset")]
 Instance = Annotated[str, _flag("Keeps proxies on one Redis apart", shows=True)]
 DefaultTarget = Annotated[str, _flag("Where the rest goes: a route at /")]
@@ -76,6 +79,7 @@ def proxy(
     api_ip: ApiIp = "127.0.0.1",
     api_port: ApiPort = None,
     proxy_workers: Workers = 1,
+    take_over: TakeOver = False,
     redis_url: RedisUrl = "",
     instance: Instance = "default",
     default_target: DefaultTarget = "",
@@ -138,6 +142,7 @@ def _options(flags: Any) -> Any:
             insecure=flags.insecure,
         ),
         workers=flags.proxy_workers,
+        takes_over=flags.take_over,
         redis_url=flags.redis_url,
         instance=flags.instance,
         log_level=_level(flags.log_level),

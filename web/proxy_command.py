@@ -12,13 +12,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from aiohttp import web
 
 from proxy.locations import BadLocation, Location, read_location
 from proxy.prefix_router import PrefixOptions
 from proxy.settings import ProxySettings
-from proxy.sockets import listen, port_of
 from proxy.workers import Workers, WorkersFailed
 from spawner.errors import StoreUnavailable
 from spawner.store.connection import Connection
@@ -32,6 +32,7 @@ from web.config_errors import ConfigError
 from web.data_path import Here, data_path
 from web.dialects.chp import RoutesApi
 from web.prefixes_path import PrefixesWork
+from web.public_port import PublicPort
 from web.route_book import RouteBook
 from web.signals import Signals
 from web.start_errors import StartError, cannot_listen, no_redis, no_workers
@@ -59,6 +60,7 @@ class ProxyOptions:
     settings: ProxySettings
     prefixes: PrefixOptions
     workers: int
+    takes_over: bool
     redis_url: str
     instance: str
     log_level: str
@@ -85,26 +87,30 @@ async def run(options: ProxyOptions, announce: Callable[[Proxying], None]) -> No
     async with AsyncExitStack() as stack:
         signals = Signals(stack)
         book = await _book(options, stack)
-        try:
-            places = listen(_every(options.ip), options.port, options.workers)
-        except OSError as error:
-            raise cannot_listen(options.ip, options.port, error, host_flag="--ip") from error
+        port = PublicPort(stack, signals)
+        places = port.open(
+            _every(options.ip),
+            options.port,
+            options.workers,
+            takes_over=options.takes_over,
+            host_flag="--ip",
+        )
         path = data_path(lambda: replace(work, routes=book.targets()), places, book.hear)
         stack.push_async_callback(path.abort)
         book.lead(path)
         await _start(path)
         if options.ssl_certificate is not None:
             signals.renew_by(lambda: path.ask(do="renew"))
+        await port.follow()
         api = RoutesApi(book, options.token)
-        api_port = await _serve(stack, api.application(), options.api_ip, options.api_port, "--api")
+        address = _Address(options.api_ip, options.api_port, "--api")
+        api_port = await _serve(stack, port, api.application(), address)
         metrics_port = None
         if options.metrics_port is not None:
             metrics = proxy_metrics.application(path, book, api)
-            metrics_port = await _serve(
-                stack, metrics, options.metrics_ip, options.metrics_port, "--metrics"
-            )
-        port = port_of(places)
-        announce(Proxying(port=port, api_port=api_port, metrics_port=metrics_port))
+            address = _Address(options.metrics_ip, options.metrics_port, "--metrics")
+            metrics_port = await _serve(stack, port, metrics, address)
+        announce(Proxying(port=port.number, api_port=api_port, metrics_port=metrics_port))
         await _until_ended(stack, signals, path, book)
 
 
@@ -197,19 +203,32 @@ def _check_guard(options: ProxyOptions) -> None:
     log.warning("The REST API is open to all on this machine", extra={"event": "chp.open"})
 
 
+class _Address(NamedTuple):
+    """Where something of ours is served, and how the flags for it begin."""
+
+    host: str
+    port: int
+    flags: str
+
+
 async def _serve(
-    stack: AsyncExitStack, app: web.Application, host: str, port: int, flags: str
+    stack: AsyncExitStack, public: PublicPort, app: web.Application, address: _Address
 ) -> int:
+    """Serve an application until another one takes over; give its port."""
+    host, port, flags = address
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, _every(host), port)
     try:
-        await web.TCPSite(runner, _every(host), port).start()
+        await site.start()
     except OSError as error:
         raise cannot_listen(
             host, port, error, host_flag=f"{flags}-ip", port_flag=f"{flags}-port"
         ) from error
-    return int(runner.addresses[0][1])
+    number = int(runner.addresses[0][1])
+    public.leave_also(site.stop)
+    return number
 
 
 def _every(host: str) -> str | None:

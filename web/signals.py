@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 class Drains(Protocol):
     """What can be drained."""
 
-    async def drain(self) -> None:
+    async def drain(self, *, keeps_idle: bool) -> None:
         """Stop accepting, and finish what is open."""
         ...
 
@@ -25,9 +25,15 @@ class Signals:
         """Hear signals until ``stack`` ends."""
         self._heard: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._stack = stack
+        self.is_followed = False
         self._renew: Callable[[], Awaitable[None]] | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
             self._hear(number)
+
+    def leave(self) -> None:
+        """End as at SIGTERM, because another process has taken the port over."""
+        self.is_followed = True
+        self._heard.put_nowait(signal.SIGTERM)
 
     def renew_by(self, renew: Callable[[], Awaitable[None]]) -> None:
         """Call ``renew`` at each SIGHUP, which else ends the process, as ever."""
@@ -44,7 +50,7 @@ class Signals:
     async def drain(self, path: Drains) -> None:
         """Let what is open end; a second signal cuts it off."""
         log.info("Draining", extra={"event": "exit.draining"})
-        draining = asyncio.create_task(path.drain())
+        draining = asyncio.create_task(path.drain(keeps_idle=self.is_followed))
         heard = asyncio.create_task(self.wait())
         await asyncio.wait({draining, heard}, return_when=asyncio.FIRST_COMPLETED)
         for task in (draining, heard):

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import uvloop
 
@@ -74,14 +75,14 @@ class _Process:
             case "serve":
                 await self._path.proxy.serve(self._listeners, self._path.certificate)
             case "drain":
-                self._begin(self._drain)
+                self._begin(partial(self._drain, keeps_idle=message["keeps_idle"]))
             case "abort":
                 self._ended.set()
             case _:
                 await self._path.hear(message)
 
-    async def _drain(self) -> None:
-        await self._path.proxy.drain()
+    async def _drain(self, *, keeps_idle: bool = False) -> None:
+        await self._path.proxy.drain(keeps_idle=keeps_idle)
         self._ended.set()
 
     async def _tell(self) -> None:

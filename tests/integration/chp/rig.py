@@ -5,6 +5,7 @@ one, to see that what is expected of both is what it does.
 """
 
 import asyncio
+import itertools
 import os
 import ssl
 import subprocess
@@ -23,6 +24,7 @@ from tests.integration.proxy.kit import Environment, Wire
 from tests.serving import free_port
 from tests.waiting import eventually
 
+_numbers = itertools.count(1)
 TOKEN_HEADERS = {"Authorization": "token the-token-of-all-tests"}
 CHP = os.environ.get("CHP", "")
 
@@ -30,10 +32,10 @@ CHP = os.environ.get("CHP", "")
 class Started:
     """A process that runs, with its addresses."""
 
-    def __init__(self, directory: Path, *flags: str) -> None:
-        self.port = free_port()
-        self.api_port = free_port()
-        self.log = directory / "proxy.log"
+    def __init__(self, directory: Path, *flags: str, like: "Started | None" = None) -> None:
+        self.port = like.port if like else free_port()
+        self.api_port = like.api_port if like else free_port()
+        self.log = directory / f"proxy-{next(_numbers)}.log"
         command = [CHP] if CHP else [sys.executable, "-m", "web", "proxy"]
         addresses = ["--ip", "127.0.0.1", "--port", str(self.port)]
         addresses += ["--api-ip", "127.0.0.1", "--api-port", str(self.api_port)]
@@ -158,9 +160,9 @@ def unchunked(body: bytes) -> bytes:
 @asynccontextmanager
 async def proxying(directory: Path, *flags: str) -> AsyncIterator[Rig]:
     """Run a proxy with flags of its own."""
-    started = Started(directory, *flags)
+    rig = Rig(Started(directory, *flags))
     try:
-        async with Rig(started) as rig:
+        async with rig:
             yield rig
     finally:
-        started.end()
+        rig.started.end()
