@@ -12,5 +12,6 @@ answers for environments by their id, :mod:`proxy.prefix_router` for prefixes.
 The edge does I/O: :mod:`proxy.listener` accepts, :mod:`proxy.client` is one
 visitor's connection, :mod:`proxy.exchange` one request with its response,
 :mod:`proxy.upstream` the pooled connections to one target, and
-:mod:`proxy.tunnel` what is left of both after an upgrade.
+:mod:`proxy.tunnel` what is left of both after an upgrade. :mod:`proxy.absence`
+sees who left while nothing was read from them.
 """

@@ -354,10 +354,16 @@ class Client(asyncio.Protocol):
         self._steer_reading()
         self._date()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is read from the visitor, not even that they left."""
+        is_held = self._is_held_by_buffer or self.is_held_by_target
+        return is_held and not self.transport.is_closing()
+
     def _steer_reading(self) -> None:
         if self.transport.is_closing():
             return
-        if self._is_held_by_buffer or self.is_held_by_target:
+        if self.is_held:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()

@@ -5,6 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import IPv6Address, ip_address
 
+from proxy.absence import absent
 from proxy.client import Client
 from proxy.cors import Cors
 from proxy.counts import Counts
@@ -150,10 +151,12 @@ class Edge:
         await self.router.close()
 
     def sweep(self) -> None:
-        """Act on every deadline that has passed."""
+        """Act on every deadline that has passed, and on who left unseen."""
         now = self.clock()
         for client in [one for one in self.clients if one.deadline <= now]:
             client.expire(now)
+        for client in absent(one for one in self.clients if one.is_held):
+            client.transport.abort()
         before = now - self.settings.upstream_idle_timeout_s
         for target in self.router.targets():
             if target.idle:

@@ -208,3 +208,31 @@ async def test_bodies_stay_whole_while_the_visitor_reads_slowly(stage: Stage) ->
             async with asyncio.timeout(PATIENCE_S):
                 received += await visitor.reader.read(min(300_000, len(payload) - len(received)))
         assert received == payload
+
+
+async def test_who_is_reset_while_nothing_is_taken_is_noticed(bare_stage: Stage) -> None:
+    stage = await bare_stage.start(linger_timeout_s=0.2)
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+    await fill(visitor, get("/user/abc/", f"Content-Length: {300 * MIB}", method="POST"))
+    await environment.accept()  # and read nothing
+
+    visitor.reset()
+
+    await settled(lambda: stage.proxy.counts.connections == 0)
+    await settled(lambda: stage.proxy.counts.busy_upstreams == 0)
+
+
+async def test_who_leaves_with_requests_waiting_is_noticed(bare_stage: Stage) -> None:
+    """Nothing more is read from who asks far ahead; yet that they left is seen."""
+    stage = await bare_stage.start(linger_timeout_s=0.2, max_pipelined_bytes=1000)
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+    await visitor.send(get() + get("/user/abc/later") * 100)
+    upstream = await environment.accept()
+    await upstream.head()
+
+    await visitor.close()
+
+    assert await upstream.ended()
+    await settled(lambda: stage.proxy.counts.connections == 0)
