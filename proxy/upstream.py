@@ -158,7 +158,8 @@ class Target:
         """Take back a connection that has answered in full."""
         upstream.exchange = None
         if (
-            upstream.generation != self.generation
+            not self.is_live
+            or upstream.generation != self.generation
             or len(self.idle) >= self.settings.max_idle_upstreams_count
             or upstream.transport.is_closing()
         ):

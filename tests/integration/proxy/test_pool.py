@@ -1,9 +1,18 @@
 """Connections to targets are kept, each for its own target alone."""
 
+import asyncio
+
 import pytest
 
+from proxy.listener import Proxy
+from proxy.locations import Location
+from proxy.prefix_router import PrefixRouter
+from proxy.request import Request
+from proxy.router import Found
 from proxy.routes import Standing
-from tests.integration.proxy.kit import OK, Stage, get, settled, status
+from proxy.settings import ProxySettings
+from proxy.sockets import listen, port_of
+from tests.integration.proxy.kit import OK, Environment, Stage, Wire, get, settled, status
 
 
 async def test_a_connection_is_used_again(stage: Stage) -> None:
@@ -201,3 +210,32 @@ async def test_no_more_than_so_many_idle_connections_are_kept(bare_stage: Stage)
         await visitor.response()
 
     assert stage.proxy.counts.idle_upstreams == 1
+
+
+class RouteTakenAwayOnceFound(PrefixRouter):
+    """A route that goes before the connection is begun that a request was promised."""
+
+    def find(self, request: Request) -> Found | None:
+        found = super().find(request)
+        self.remove("/")
+        return found
+
+
+async def test_a_connection_opened_after_the_route_went_is_not_kept() -> None:
+    environment = await Environment().start()
+    environment.answer_all()
+    router = RouteTakenAwayOnceFound(ProxySettings())
+    router.put("/", Location("127.0.0.1", environment.port), {})
+    proxy = Proxy(router=router, settings=ProxySettings(), page=lambda _: b"")
+    listeners = listen("127.0.0.1", 0)
+    await proxy.serve(listeners[0])
+    visitor = Wire(*await asyncio.open_connection("127.0.0.1", port_of(listeners)))
+
+    await visitor.send(get())
+    _, body = await visitor.response()
+    idle = proxy.counts.idle_upstreams
+    await visitor.close()
+    await proxy.abort()
+    await environment.stop()
+
+    assert (body, idle) == (b"ok", 0)
