@@ -13,7 +13,7 @@ from proxy.request import Request
 from proxy.router import Found
 from proxy.routes import Resolver, Route, RouteTable, Standing
 from proxy.settings import ProxySettings
-from proxy.target import read_target
+from proxy.target import TargetReader
 from proxy.tunnel import GOING_AWAY
 from proxy.upstream import Target
 
@@ -34,8 +34,11 @@ class EnvironmentRouter:
         application: str,
         settings: ProxySettings,
         activity: ActivityLog,
+        mount: str = "/",
     ) -> None:
+        """Lead to what is found under ``mount``, which begins and ends with a slash."""
         self._settings = settings
+        self._reader = TargetReader(mount.encode())
         self._routes = routes
         self._resolver = resolver
         self._activity = activity
@@ -48,7 +51,7 @@ class EnvironmentRouter:
 
     def find(self, request: Request) -> Found | None:
         """Return the live target, why there is none, or None: the store must be asked."""
-        request.destination = destination = read_target(request.target)
+        request.destination = destination = self._reader.read(request.target)
         environment_id = destination.environment_id
         if not environment_id:
             return self._application
@@ -125,7 +128,9 @@ class EnvironmentRouter:
         key = route.environment_id.encode()
         target = self._targets.get(key)
         if target is None:
-            target = self._targets[key] = Target(self._settings, environment_id=key)
+            prefix = self._reader.environments + key
+            target = Target(self._settings, environment_id=key, prefix=prefix)
+            self._targets[key] = target
             target.clocks = self._activity.of(route.environment_id)
         if not target.is_live:
             target.lead_to(route)

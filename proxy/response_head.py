@@ -91,7 +91,7 @@ class ResponseHeaders:
 
 
 def environment_rules(
-    settings: ProxySettings, environment_id: bytes, host: str, port: int
+    settings: ProxySettings, prefix: bytes, host: str, port: int
 ) -> ResponseRules:
     """Return the rules for an environment that lives under its prefix."""
     allowed = {
@@ -106,7 +106,7 @@ def environment_rules(
         removed=HOP_BY_HOP
         | _CORS
         | {name for name, is_allowed in allowed.items() if not is_allowed},
-        prefix=b"/user/" + environment_id,
+        prefix=prefix,
         confines_cookies=not settings.allow_wide_cookies,
         confines_workers=not settings.allow_wide_service_workers,
         own_cookies_prefix=settings.own_cookies_prefix.encode(),

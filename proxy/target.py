@@ -1,5 +1,8 @@
 """Decide whose a request target is, from its raw bytes.
 
+Environments are found under ``<mount>user/<id>``, where the mount is the path
+under which the whole service is found: ``/``, or ``/lab1/``.
+
 Nothing is decoded, so that the path that was matched is, byte for byte, the
 path that is forwarded. What could mean something else to whoever decodes it
 later (dot segments, broken escapes, NUL) is refused here.
@@ -11,7 +14,7 @@ from typing import NamedTuple
 from proxy.errors import Refusal, bad_request
 
 _ID = rb"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}+"
-_ENVIRONMENT = re.compile(rb"/user/(" + _ID + rb")((?:/[^?]*+)?+)(?:\?.*)?+\Z", re.DOTALL)
+_REST = rb"((?:/[^?]*+)?+)(?:\?.*)?+\Z"
 _ID_ALONE = re.compile(_ID + rb"\Z")
 _ABSOLUTE = re.compile(rb"https?://([^/?]+)", re.IGNORECASE)
 _SLASHES = re.compile(rb"//+")
@@ -26,22 +29,43 @@ class Destination(NamedTuple):
 
     target: bytes  # origin-form, as it is forwarded
     environment_id: bytes  # empty: the application
-    rest: bytes  # the path after /user/<id>; the whole path for the application
+    rest: bytes  # the path after user/<id>; the whole path for the application
 
 
-def read_target(target: bytes) -> Destination:
-    """Return the destination of ``target``.
+class TargetReader:
+    """Reads request targets of a service under ``mount``, which begins and ends with a slash."""
 
-    Raises:
-        Refusal: 400 for what no one may interpret, 404 for an id that cannot be.
-    """
-    match = _ENVIRONMENT.match(target)
-    if match is None:
-        return _read_unusual(target)
-    environment_id, rest = match.groups()
-    if b"%" in rest or b"/." in rest:
-        _check_path(rest)
-    return Destination(target, environment_id, rest)
+    def __init__(self, mount: bytes = b"/") -> None:
+        self._mount = mount
+        #: What comes before an environment's id.
+        self.environments = mount + b"user/"
+        pattern = re.escape(self.environments) + rb"(" + _ID + rb")" + _REST
+        self._match = re.compile(pattern, re.DOTALL).match
+
+    def read(self, target: bytes) -> Destination:
+        """Return the destination of ``target``.
+
+        Raises:
+            Refusal: 400 for what no one may interpret, 404 for an id that cannot be.
+        """
+        match = self._match(target)
+        if match is None:
+            return self._read_unusual(target)
+        environment_id, rest = match.groups()
+        if b"%" in rest or b"/." in rest:
+            _check_path(rest)
+        return Destination(target, environment_id, rest)
+
+    def _read_unusual(self, target: bytes) -> Destination:
+        target, path = read_origin(target)
+        if path.startswith(self._mount + b"/"):
+            target, path = _merge_slashes(target)
+        if not path.startswith(self.environments) or path == self.environments:
+            return Destination(target, b"", path)
+        environment_id, slash, rest = path[len(self.environments) :].partition(b"/")
+        if not _ID_ALONE.match(environment_id):
+            raise Refusal(404, "not_found", "There can be no environment of that name.")
+        return Destination(target, environment_id, slash + rest)
 
 
 def read_origin(target: bytes) -> tuple[bytes, bytes]:
@@ -56,23 +80,18 @@ def read_origin(target: bytes) -> tuple[bytes, bytes]:
             target = b"/" + target
     if not target.startswith(b"/"):
         raise bad_request("The request target is not a path.")
-    path, mark, query = target.partition(b"?")
+    path = target.partition(b"?")[0]
     if path.startswith(b"//"):
-        path = _SLASHES.sub(b"/", path)
-        target = path + mark + query
+        target, path = _merge_slashes(target)
     if b"%" in path or b"/." in path:
         _check_path(path)
     return target, path
 
 
-def _read_unusual(target: bytes) -> Destination:
-    target, path = read_origin(target)
-    if not path.startswith(b"/user/") or path == b"/user/":
-        return Destination(target, b"", path)
-    environment_id, slash, rest = path[len(b"/user/") :].partition(b"/")
-    if not _ID_ALONE.match(environment_id):
-        raise Refusal(404, "not_found", "There can be no environment of that name.")
-    return Destination(target, environment_id, slash + rest)
+def _merge_slashes(target: bytes) -> tuple[bytes, bytes]:
+    path, mark, query = target.partition(b"?")
+    path = _SLASHES.sub(b"/", path)
+    return path + mark + query, path
 
 
 def _check_path(path: bytes) -> None:

@@ -78,7 +78,9 @@ class Target:
     ``connecting``, and the address, whose every change begins a new generation of connections.
     """
 
-    def __init__(self, settings: ProxySettings, *, environment_id: bytes = b"") -> None:
+    def __init__(
+        self, settings: ProxySettings, *, environment_id: bytes = b"", prefix: bytes = b""
+    ) -> None:
         self.settings = settings
         self.environment_id = environment_id
         self.generation = 0
@@ -91,10 +93,7 @@ class Target:
         self.clocks: Clocks | None = None
         self.tls: ssl.SSLContext | None = None
         self.hides_own_cookies = bool(environment_id)
-        self.prefix = b""
-        self.prefix_line = b""
-        if environment_id:
-            self.stand_under(b"/user/" + environment_id)
+        self.stand_under(prefix)
         self.authorization_line = b""
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
@@ -114,7 +113,7 @@ class Target:
             self.retire()
         self.host, self.port = address
         self.template = route.template
-        self.rules = environment_rules(self.settings, self.environment_id, *address)
+        self.rules = environment_rules(self.settings, self.prefix, *address)
         self.authorization_line = (
             b"\r\nAuthorization: " + route.authorization if route.authorization else b""
         )

@@ -203,7 +203,7 @@ class Stage:
         self.pages: list[EdgeError] = []
         self.proxy: Proxy
 
-    async def start(self, **settings: object) -> Self:
+    async def start(self, *, mount: str = "/", **settings: object) -> Self:
         await self.application.start(self.directory / "app.sock")
         checked = ProxySettings.model_validate(settings)
         self.proxy = Proxy(
@@ -213,6 +213,7 @@ class Stage:
                 application=str(self.directory / "app.sock"),
                 settings=checked,
                 activity=self.activity,
+                mount=mount,
             ),
             settings=checked,
             page=self._page,

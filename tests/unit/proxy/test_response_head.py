@@ -19,7 +19,7 @@ from proxy.settings import ProxySettings
 
 
 def rules(**settings: bool) -> ResponseRules:
-    return environment_rules(ProxySettings.model_validate(settings), b"abc", "10.0.0.5", 8888)
+    return environment_rules(ProxySettings.model_validate(settings), b"/user/abc", "10.0.0.5", 8888)
 
 
 def read(

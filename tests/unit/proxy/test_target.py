@@ -5,7 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import Refusal
-from proxy.target import read_target
+from proxy.target import TargetReader
+
+READER = TargetReader()
+MOUNTED = TargetReader(b"/lab.1/")
 
 FORWARDED = [
     # target, environment, forwarded as
@@ -39,6 +42,35 @@ FORWARDED = [
     ("http://own.example", "", "/"),
     ("http://own.example?x", "", "/?x"),
 ]  # fmt: skip
+
+UNDER_A_MOUNT = [
+    # target, environment, forwarded as, path after the environment's prefix
+    ("/lab.1/user/abc", "abc", "/lab.1/user/abc", ""),
+    ("/lab.1/user/abc/api/kernels?x", "abc", "/lab.1/user/abc/api/kernels?x", "/api/kernels"),
+    ("//lab.1//user/abc//api", "abc", "/lab.1/user/abc/api", "/api"),
+    ("/lab.1//user/abc//api?a=//b", "abc", "/lab.1/user/abc/api?a=//b", "/api"),
+    ("/lab.1/user/abc//x", "abc", "/lab.1/user/abc//x", "//x"),
+    ("http://own.example/lab.1/user/abc/x", "abc", "/lab.1/user/abc/x", "/x"),
+    ("/lab.1/", "", "/lab.1/", "/lab.1/"),
+    ("/lab.1//api/spawn/", "", "/lab.1/api/spawn/", "/lab.1/api/spawn/"),
+    ("/lab.1", "", "/lab.1", "/lab.1"),
+    ("/lab.1/user/", "", "/lab.1/user/", "/lab.1/user/"),
+    ("/user/abc/", "", "/user/abc/", "/user/abc/"),
+    ("/labx1/user/abc/", "", "/labx1/user/abc/", "/labx1/user/abc/"),
+    ("/lab.12/user/abc/", "", "/lab.12/user/abc/", "/lab.12/user/abc/"),
+    ("/LAB.1/user/abc/", "", "/LAB.1/user/abc/", "/LAB.1/user/abc/"),
+    ("/lab%2E1/user/abc/", "", "/lab%2E1/user/abc/", "/lab%2E1/user/abc/"),
+    ("/lab.1%2Fuser/abc/", "", "/lab.1%2Fuser/abc/", "/lab.1%2Fuser/abc/"),
+    ("/x/lab.1/user/abc/", "", "/x/lab.1/user/abc/", "/x/lab.1/user/abc/"),
+]
+
+REFUSED_UNDER_A_MOUNT = [
+    (400, "/lab.1/../lab.1/user/abc/"),
+    (400, "/lab.1/user/abc/%2e%2e/def/"),
+    (400, "/x/../user/abc/"),
+    (404, "/lab.1/user/%75abc/"),
+    (404, "/lab.1/user//abc"),
+]
 
 REFUSED = [
     (400, "/user/abc/.."),
@@ -78,16 +110,35 @@ REFUSED = [
 def test_a_path_is_matched_and_forwarded_as_its_bytes(
     target: str, environment_id: str, forwarded: str
 ) -> None:
-    destination = read_target(target.encode())
+    destination = READER.read(target.encode())
 
     assert destination.environment_id == environment_id.encode()
     assert destination.target == forwarded.encode()
 
 
+@pytest.mark.parametrize(("target", "environment_id", "forwarded", "rest"), UNDER_A_MOUNT)
+def test_a_mounted_service_has_its_environments_below_its_own_path(
+    target: str, environment_id: str, forwarded: str, rest: str
+) -> None:
+    destination = MOUNTED.read(target.encode())
+
+    assert destination.environment_id == environment_id.encode()
+    assert destination.target == forwarded.encode()
+    assert destination.rest == rest.encode()
+
+
+@pytest.mark.parametrize(("status", "target"), REFUSED_UNDER_A_MOUNT)
+def test_a_mount_is_no_way_round_the_rules(status: int, target: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        MOUNTED.read(target.encode())
+
+    assert caught.value.error.status == status
+
+
 @pytest.mark.parametrize(("status", "target"), REFUSED)
 def test_a_path_that_could_mean_something_else_is_refused(status: int, target: str) -> None:
     with pytest.raises(Refusal) as caught:
-        read_target(target.encode())
+        READER.read(target.encode())
 
     assert caught.value.error.status == status
 
@@ -98,7 +149,7 @@ def test_a_path_that_could_mean_something_else_is_refused(status: int, target: s
 def test_whoever_resolves_a_forwarded_path_stays_where_it_was_routed(parts: list[bytes]) -> None:
     """However a server behind us decodes and resolves a path, its owner stays the same."""
     try:
-        destination = read_target(b"".join(parts))
+        destination = READER.read(b"".join(parts))
     except Refusal:
         return
 
@@ -113,7 +164,7 @@ def test_whoever_resolves_a_forwarded_path_stays_where_it_was_routed(parts: list
 @given(st.binary(max_size=200))
 def test_no_target_raises_anything_but_a_refusal(target: bytes) -> None:
     try:
-        forwarded = read_target(target).target
+        forwarded = READER.read(target).target
     except Refusal:
         return
 
