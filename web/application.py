@@ -10,10 +10,10 @@ from spawner.service import Service
 from web import pages, static_files, waiting
 from web.api import environments, health, status
 from web.config import Settings
-from web.context import API_KEY, SERVICE, SETTINGS
+from web.context import API_KEY, RENDERER, SERVICE, SETTINGS
 from web.dialects import tmpnb, tmpnb_links
 from web.middleware import answer_failures, security_headers
-from web.rendering import name_service
+from web.rendering import Renderer
 
 #: The largest body that any of these interfaces takes.
 MAX_BODY = 64 * 1024  # bytes
@@ -27,7 +27,7 @@ def build(service: Service, settings: Settings, *, api_key: str) -> web.Applicat
     app[SERVICE] = service
     app[SETTINGS] = settings
     app[API_KEY] = api_key
-    name_service(settings.pages.title)
+    app[RENDERER] = Renderer(settings.pages.title)
     for module in (pages, waiting, static_files, tmpnb, tmpnb_links, environments, status, health):
         app.add_routes(module.routes())
     fixed = security_headers(settings.pages)

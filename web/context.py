@@ -1,14 +1,16 @@
-"""What every handler may reach: the core, the settings, the operator's key."""
+"""What every handler may reach: the core, the settings, the operator's key, the pages."""
 
 from aiohttp import web
 
 from spawner.model import Template
 from spawner.service import Service
 from web.config import Settings
+from web.rendering import Renderer
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 SETTINGS = web.AppKey("settings", Settings)
 API_KEY = web.AppKey("api_key", str)
+RENDERER = web.AppKey("renderer", Renderer)
 
 
 def default_template(request: web.Request) -> str:

@@ -25,8 +25,8 @@ from web.activity import ActivityWriter
 from web.config import PagesSettings
 from web.data_path import Tell
 from web.middleware import security_headers
-from web.problem_pages import edge_page
-from web.rendering import name_service
+from web.problem_pages import edge_pages
+from web.rendering import Renderer
 from web.routing import Routing
 
 
@@ -53,7 +53,7 @@ class EnvironmentsPath:
                 activity=activity,
             ),
             settings=work.proxy,
-            page=edge_page,
+            page=edge_pages(Renderer(work.pages.title)),
             page_headers=security_headers(work.pages),
         )
         self.duties = (feed.run, routing.run, self._writer.run)
@@ -79,7 +79,6 @@ class EnvironmentsWork:
 
     async def open(self, stack: AsyncExitStack, tell: Tell) -> EnvironmentsPath:
         """Build the data path on a connection of its own."""
-        name_service(self.pages.title)
         connection = Connection(self.redis_url, Keys(self.instance))
         stack.push_async_callback(connection.close)
         return EnvironmentsPath(self, connection, tell)

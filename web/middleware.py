@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 
 from spawner.errors import ServiceError
 from web.config import PagesSettings
+from web.context import RENDERER
 from web.problem_pages import problem_page
 from web.problems import Problem, RequestRefused, problem_of
 from web.visits import wants_html
@@ -79,7 +80,7 @@ def answer(
     """Tell a failure as a page or as JSON."""
     headers = problem.headers | ({"Allow": allow} if allow else {})
     if is_page_wanted(request):
-        page = problem_page(problem, request_id=request_id)
+        page = problem_page(request.app[RENDERER], problem, request_id=request_id)
         return web.Response(
             text=page, content_type="text/html", status=problem.status, headers=headers
         )

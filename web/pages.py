@@ -7,9 +7,8 @@ from aiohttp import web
 from spawner.errors import StoreUnavailable
 from spawner.model import PoolStatus
 from web.auth import require_launch_by_link
-from web.context import SERVICE, public_templates
+from web.context import RENDERER, SERVICE, public_templates
 from web.handout import hand_out
-from web.rendering import render
 from web.views import title_of
 
 
@@ -39,7 +38,9 @@ async def front(request: web.Request) -> web.Response:
         _offer(template.name, title_of(template), template.description, statuses)
         for template in public_templates(request)
     ]
-    page = render("front.html", offers=offers, warning=service.backend.warning)
+    page = request.app[RENDERER].render(
+        "front.html", offers=offers, warning=service.backend.warning
+    )
     return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-cache"})
 
 

@@ -4,12 +4,13 @@ The same words serve the application's own answers and those that the edge
 gives for environments that are gone or not yet there.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from proxy.errors import EdgeError
 from web.problems import Problem
-from web.rendering import render
+from web.rendering import Renderer
 
 _HEADINGS = {
     "full": "Every seat is taken",
@@ -53,9 +54,12 @@ class Way:
     href: str
 
 
-def problem_page(problem: Problem, *, request_id: str = "", ways: tuple[Way, ...] = ()) -> str:
+def problem_page(
+    renderer: Renderer, problem: Problem, *, request_id: str = "", ways: tuple[Way, ...] = ()
+) -> str:
     """Give the page for a failure."""
     return _page(
+        renderer,
         code=problem.code,
         text=problem.text,
         retry_after_s=problem.retry_after_s,
@@ -64,20 +68,25 @@ def problem_page(problem: Problem, *, request_id: str = "", ways: tuple[Way, ...
     )
 
 
-def edge_page(error: EdgeError) -> bytes:
-    """Give the page for an answer of the edge about one environment."""
+def edge_pages(renderer: Renderer) -> Callable[[EdgeError], bytes]:
+    """Give what makes the page for an answer of the edge about one environment."""
+    return lambda error: _edge_page(renderer, error).encode()
+
+
+def _edge_page(renderer: Renderer, error: EdgeError) -> str:
     is_over = error.status == 410
     template = quote(error.template, safe="")
     ways = [Way("To the start page", "/")]
     if is_over and template:
         ways.insert(0, Way("Start a new one", f"/launch/{template}?new=1"))
     return _page(
+        renderer,
         code="gone" if is_over else error.code,
         text=_told(error) if is_over else error.message,
         retry_after_s=error.retry_after_s,
         ways=tuple(ways),
         is_environment=True,
-    ).encode()
+    )
 
 
 def _told(error: EdgeError) -> str:
@@ -87,6 +96,7 @@ def _told(error: EdgeError) -> str:
 
 
 def _page(
+    renderer: Renderer,
     *,
     code: str,
     text: str,
@@ -95,7 +105,7 @@ def _page(
     request_id: str = "",
     is_environment: bool = False,
 ) -> str:
-    return render(
+    return renderer.render(
         "problem.html",
         heading=_HEADINGS.get(code, "This did not work"),
         text=text,

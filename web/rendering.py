@@ -14,14 +14,16 @@ _PAGES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.globals.update(static=static_url, version=VERSION, service="tmpenv")
+_PAGES.globals.update(version=VERSION)
 
 
-def render(name: str, **values: object) -> str:
-    """Give the page that a template makes of these values."""
-    return _PAGES.get_template(name).render(**values)
+class Renderer:
+    """Makes the pages of one service."""
 
+    def __init__(self, service: str) -> None:
+        """Call it ``service`` on every page."""
+        self._shared: dict[str, object] = {"service": service, "static": static_url}
 
-def name_service(title: str) -> None:
-    """Say what the service is called on every page."""
-    _PAGES.globals["service"] = title
+    def render(self, name: str, **values: object) -> str:
+        """Give the page that a template makes of these values."""
+        return _PAGES.get_template(name).render(self._shared, **values)

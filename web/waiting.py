@@ -14,11 +14,10 @@ from aiohttp import web
 from spawner.errors import LaunchLapsed, ServiceError
 from spawner.model import Ticket
 from web.auth import require_launch_by_link
-from web.context import SERVICE
+from web.context import RENDERER, SERVICE
 from web.handout import check_landing, enter
 from web.problem_pages import Way, problem_page
 from web.problems import problem_of
-from web.rendering import render
 from web.views import title_of
 
 #: How often the page asks where there are no scripts.
@@ -38,7 +37,7 @@ async def wait(request: web.Request) -> web.Response:
     if ticket.environment is not None:
         return enter(request, ticket.environment, landing)
     template = request.app[SERVICE].templates.get(ticket.template)
-    page = render(
+    page = request.app[RENDERER].render(
         "waiting.html",
         title=title_of(template) if template else ticket.template,
         place=ticket.place,
@@ -118,7 +117,7 @@ def _lapsed(request: web.Request, error: LaunchLapsed) -> web.Response:
             urlpath=request.query.get("urlpath", "")
         )
         ways = (Way("Start again", str(again)), Way("To the start page", "/"))
-    page = problem_page(problem_of(error), ways=ways)
+    page = problem_page(request.app[RENDERER], problem_of(error), ways=ways)
     return web.Response(
         text=page,
         content_type="text/html",

@@ -11,10 +11,9 @@ from aiohttp import web
 
 from spawner.model import Phase
 from web.auth import require_launch_by_link
-from web.context import SERVICE, SETTINGS, default_template
+from web.context import RENDERER, SERVICE, SETTINGS, default_template
 from web.handout import check_landing, enter, hand_out, redirect
 from web.problems import RequestRefused
-from web.rendering import render
 
 _VIEWS = "notebooks|tree|files|lab"
 #: Parameters of the link itself; all others belong to the environment.
@@ -69,7 +68,7 @@ async def info(request: web.Request) -> web.Response:
         for status in await service.pool_status()
         if status.template in service.templates and service.templates[status.template].public
     ]
-    page = render("info.html", rows=rows)
+    page = request.app[RENDERER].render("info.html", rows=rows)
     return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-cache"})
 
 

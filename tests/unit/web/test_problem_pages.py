@@ -3,7 +3,10 @@
 import pytest
 
 from proxy.errors import EdgeError
-from web.problem_pages import edge_page
+from web.problem_pages import edge_pages
+from web.rendering import Renderer
+
+edge_page = edge_pages(Renderer("tmpenv"))
 
 
 @pytest.mark.parametrize(
