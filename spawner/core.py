@@ -39,17 +39,19 @@ class Core:
         templates: Mapping[str, Template],
         pools: Mapping[str, Pool],
         max_starting: int,
+        mount: str = "/",
         duties: Sequence[Duty] = (),
         holder: str = "",
     ) -> None:
         """Bind everything; nothing runs yet.
 
-        ``duties`` are further loops to run under the lease.
+        ``mount`` is the path under which the whole service is found; ``duties``
+        are further loops to run under the lease.
         """
         self.store = Store(connection)
         self.feed = Feed(connection, connection.keys.events, read_event)
-        launches = Launches(self.store, pools)
-        starter = Starter(self.store, backend, tokens, session)
+        launches = Launches(self.store, pools, mount)
+        starter = Starter(self.store, backend, tokens, session, mount)
         refill = Refill(
             self.store,
             backend,

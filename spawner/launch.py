@@ -43,9 +43,10 @@ class Launches:
     Its state is the tickets that wait here, each with its bell.
     """
 
-    def __init__(self, store: Store, pools: Mapping[str, Pool]) -> None:
+    def __init__(self, store: Store, pools: Mapping[str, Pool], mount: str = "/") -> None:
         self._store = store
         self._pools = pools
+        self._mount = mount
         self._bells: dict[str, set[asyncio.Event]] = {}
 
     def hear(self, event: Event) -> None:
@@ -75,10 +76,11 @@ class Launches:
                 return held
             if environment.phase is not Phase.ASSIGNED or environment.address is None:
                 raise UnknownEnvironment(environment.id, environment.reason)
-            # Only a spare is judged by whether it answers; a session is not.
-            if not held.is_new or await connects(environment.address):
+            # Only a spare is judged; a session is not.
+            fault = await self._fault(environment) if held.is_new else ""
+            if not fault:
                 return held
-            await self._discard(environment, ticket)
+            await self._discard(environment, ticket, fault)
         raise PoolFull(template, _full_retry())
 
     async def _acquire(self, template: str, ticket: str) -> Ticket:
@@ -102,12 +104,24 @@ class Launches:
             return PoolFailing(template, trouble.reason, trouble.retry_after)
         return PoolFull(template, _full_retry())
 
-    async def _discard(self, environment: Environment, ticket: str) -> None:
-        """Take back a spare that died before anybody noticed; its visitor never heard of it."""
-        reason = "did not answer when it was handed out"
+    async def _fault(self, environment: Environment) -> str:
+        """Say why a spare cannot be handed out, though nobody noticed until now."""
+        assert environment.address is not None
+        if not environment.is_under(self._mount):
+            return "base_url changed"
+        if not await connects(environment.address):
+            return "did not answer when it was handed out"
+        return ""
+
+    async def _discard(self, environment: Environment, ticket: str, reason: str) -> None:
+        """Take back a spare that is of no use; its visitor never heard of it."""
         log.warning(
-            "Spare did not answer",
-            extra={"event": "environment.dead_spare", "environment": environment.id},
+            "A spare was of no use",
+            extra={
+                "event": "environment.useless_spare",
+                "environment": environment.id,
+                "reason": reason,
+            },
         )
         await self._store.finish(environment.id, Phase.FAILED, reason, version=environment.version)
         if ticket:

@@ -131,6 +131,8 @@ class Environment:
     """
 
     id: str
+    #: The path prefix under which it was started and answers, with both slashes.
+    base_path: str
     template: str
     digest: str
     auth: Auth
@@ -150,10 +152,9 @@ class Environment:
     #: What an operator should know besides ("could not be stopped: …").
     detail: str = ""
 
-    @property
-    def base_path(self) -> str:
-        """Give the path prefix under which it answers, with both slashes."""
-        return base_path(self.id)
+    def is_under(self, mount: str) -> bool:
+        """Say whether a service that is found under ``mount`` can lead anybody there."""
+        return self.base_path == base_path(self.id, mount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +204,9 @@ class PoolStatus:
         return sum(self.counts.values())
 
 
-def base_path(environment_id: str) -> str:
-    """Give the path prefix of an environment, with both slashes."""
-    return f"/user/{environment_id}/"
+def base_path(environment_id: str, mount: str = "/") -> str:
+    """Give the path prefix of an environment, with both slashes.
+
+    ``mount`` is the path under which the whole service is found, with both too.
+    """
+    return f"{mount}user/{environment_id}/"

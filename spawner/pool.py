@@ -41,18 +41,26 @@ def plan(pool: Pool, status: PoolStatus) -> Plan:
 
 
 def outlived(
-    pool: Pool, template: Template, spares: Sequence[Environment], *, waiting: int, now: datetime
+    pool: Pool,
+    template: Template,
+    spares: Sequence[Environment],
+    *,
+    mount: str,
+    waiting: int,
+    now: datetime,
 ) -> list[tuple[Environment, str]]:
     """Say which spares to end, and why.
 
-    Those of an older recipe, those too old, and then, of what is left, the
-    oldest of more than are wanted.
+    Those of an older recipe or under another mount, those too old, and then,
+    of what is left, the oldest of more than are wanted.
     """
     verdicts = []
     kept = []
     for spare in sorted(spares, key=lambda spare: spare.phase_at):
         if spare.digest != template.digest:
             verdicts.append((spare, "template changed"))
+        elif not spare.is_under(mount):
+            verdicts.append((spare, "base_url changed"))
         elif now - spare.phase_at > pool.max_spare_age:
             verdicts.append((spare, "old spare"))
         else:

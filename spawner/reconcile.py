@@ -182,6 +182,7 @@ class Reconcile:
             template = self._templates.get(stray.template)
             await self._store.recover(
                 stray.id,
+                base_path=stray.base_path,
                 template=stray.template,
                 digest=stray.digest,
                 auth=template.auth if template else Auth.PROXY,

@@ -107,6 +107,7 @@ class Refill:
                     self._pools[name],
                     self._templates[name],
                     spares[name],
+                    mount=self._starter.mount,
                     waiting=status.waiting,
                     now=now,
                 )

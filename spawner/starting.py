@@ -16,7 +16,7 @@ import aiohttp
 from spawner.backends.base import Backend, Order
 from spawner.errors import BackendUnavailable, ServiceError, StartFailed, StoreUnavailable
 from spawner.identity import Tokens, new_id
-from spawner.model import Address, Auth, Environment, Phase, Pool, Template
+from spawner.model import Address, Auth, Environment, Phase, Pool, Template, base_path
 from spawner.readiness import wait_until_ready
 from spawner.store.connection import Fenced
 from spawner.store.store import Store
@@ -43,12 +43,13 @@ async def _insist(step: Callable[[], Awaitable[_Answer]]) -> _Answer:
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """Starts environments, one at each call."""
+    """Starts environments under a mount, one at each call."""
 
     store: Store
     backend: Backend
     tokens: Tokens
     session: aiohttp.ClientSession
+    mount: str
 
     async def record(self, template: Template, pool: Pool, fence: int) -> str | None:
         """Record one environment before it exists; give its id, or None if there is no room.
@@ -59,6 +60,7 @@ class Starter:
         environment_id = new_id()
         is_recorded = await self.store.create(
             environment_id,
+            base_path=base_path(environment_id, self.mount),
             template=template.name,
             digest=template.digest,
             auth=template.auth,
@@ -89,7 +91,13 @@ class Starter:
 
     async def _run(self, environment_id: str, template: Template) -> Address:
         token = "" if template.auth is Auth.NONE else self.tokens.token(environment_id)
-        return await self.backend.start(Order(id=environment_id, template=template, token=token))
+        order = Order(
+            id=environment_id,
+            base_path=base_path(environment_id, self.mount),
+            template=template,
+            token=token,
+        )
+        return await self.backend.start(order)
 
     async def _see_ready(
         self, environment_id: str, template: Template, address: Address, fence: int

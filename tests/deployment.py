@@ -33,6 +33,7 @@ class Deployment:
         templates: tuple[Template, ...] = (Template(name="t"),),
         pool: Pool | None = None,
         max_starting: int = 8,
+        mount: str = "/",
         holder: str = "",
         duties: tuple[Duty, ...] = (),
     ) -> None:
@@ -42,6 +43,7 @@ class Deployment:
         self._templates = {template.name: template for template in templates}
         self._pools = {name: pool or Pool(size=2) for name in self._templates}
         self._max_starting = max_starting
+        self._mount = mount
         self._holder = holder
         self._duties = duties
 
@@ -56,6 +58,7 @@ class Deployment:
             templates=self._templates,
             pools=self._pools,
             max_starting=self._max_starting,
+            mount=self._mount,
             holder=self._holder,
             duties=self._duties,
         )

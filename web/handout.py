@@ -14,7 +14,7 @@ from aiohttp import web
 
 from culler.policy import policy_of
 from spawner.errors import UnknownTemplate
-from spawner.model import Auth, Environment, Phase, Template, base_path
+from spawner.model import Auth, Environment, Phase, Template
 from web.auth import require_launch_by_link
 from web.context import SERVICE, SETTINGS
 from web.origin import origin_of
@@ -58,7 +58,7 @@ async def hand_out(request: web.Request, name: str, urlpath: str | None) -> web.
 def enter(request: web.Request, environment: Environment, landing: str) -> web.Response:
     """Send a visitor into their environment, and remember that it is theirs."""
     token = request.app[SERVICE].token(environment.id) if environment.auth is Auth.URL else ""
-    response = redirect(inside(base_path(environment.id), landing, token=token))
+    response = redirect(inside(environment.base_path, landing, token=token))
     response.set_cookie(
         _cookie_name(request, environment.template),
         environment.id,

@@ -40,12 +40,19 @@ class Routing:
     """
 
     def __init__(
-        self, table: RouteTable, store: Store, tokens: Tokens, suspect: Callable[[str], None]
+        self,
+        table: RouteTable,
+        store: Store,
+        tokens: Tokens,
+        suspect: Callable[[str], None],
+        *,
+        mount: str = "/",
     ) -> None:
         self._table = table
         self._store = store
         self._tokens = tokens
         self._suspect = suspect
+        self._mount = mount
         self._doubted: set[str] = set()
         self._wake = asyncio.Event()
 
@@ -73,7 +80,7 @@ class Routing:
                 raise RoutesUnavailable
         except StoreUnavailable as error:
             raise RoutesUnavailable from error
-        if environment is None:
+        if environment is None or not environment.is_under(self._mount):
             return Route(environment_id, Standing.GONE)
         return self._route(environment, environment_id, environment.phase)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from spawner.model import Address, Template, base_path
+from spawner.model import Address, Template
 
 _PLACEHOLDER = re.compile(r"\{(base_path|port|ip|token|id)\}")
 #: Told how the fetching of an image goes: a short line for people.
@@ -29,6 +29,8 @@ class Order:
     """What is to be run, completely."""
 
     id: str
+    #: The path prefix under which it must answer, with both slashes.
+    base_path: str
     template: Template
     #: Never logged; given to the environment as ``TMPENV_TOKEN``; empty for auth "none".
     token: str = field(repr=False)
@@ -37,7 +39,7 @@ class Order:
         """Give the environment variables that every backend sets, the template's last."""
         return {
             "TMPENV_ID": self.id,
-            "TMPENV_BASE_PATH": base_path(self.id),
+            "TMPENV_BASE_PATH": self.base_path,
             "TMPENV_IP": ip,
             "TMPENV_PORT": str(port),
             "TMPENV_TOKEN": self.token,
@@ -53,7 +55,7 @@ class Order:
         braces of the command's own language need no doubling.
         """
         values = {
-            "base_path": base_path(self.id),
+            "base_path": self.base_path,
             "port": str(port),
             "ip": ip,
             "token": self.token,
@@ -77,6 +79,7 @@ class Observed:
     """One environment as the backend sees it."""
 
     id: str
+    base_path: str
     template: str
     digest: str
     created_at: datetime

@@ -19,6 +19,7 @@ Json = dict[str, Any]
 INSTANCE = "tmpenv.instance"
 KIND = "tmpenv.kind"
 ID = "tmpenv.id"
+BASE_PATH = "tmpenv.base_path"
 TEMPLATE = "tmpenv.template"
 DIGEST = "tmpenv.digest"
 PORT = "tmpenv.port"
@@ -82,6 +83,7 @@ def labels_of(order: Order, instance: str, created: datetime) -> dict[str, str]:
         INSTANCE: instance,
         KIND: ENVIRONMENT,
         ID: order.id,
+        BASE_PATH: order.base_path,
         TEMPLATE: order.template.name,
         DIGEST: order.template.digest,
         PORT: str(order.template.port),

@@ -5,7 +5,16 @@ from datetime import datetime
 
 from spawner.backends.base import Observed
 from spawner.backends.docker_client import Json
-from spawner.backends.docker_spec import CREATED, DIGEST, ENVIRONMENT, ID, INSTANCE, KIND, PORT
+from spawner.backends.docker_spec import (
+    BASE_PATH,
+    CREATED,
+    DIGEST,
+    ENVIRONMENT,
+    ID,
+    INSTANCE,
+    KIND,
+    PORT,
+)
 from spawner.backends.docker_spec import TEMPLATE as TEMPLATE_LABEL
 from spawner.model import Address
 
@@ -69,6 +78,7 @@ def _observed(
         address = Address("127.0.0.1", published)
     return Observed(
         id=labels[ID],
+        base_path=labels[BASE_PATH],
         template=labels[TEMPLATE_LABEL],
         digest=labels[DIGEST],
         created_at=datetime.fromisoformat(labels[CREATED]),

@@ -53,6 +53,7 @@ class Resident:
     """One environment of a world."""
 
     id: str
+    base_path: str
     instance: str
     template: str
     digest: str
@@ -79,6 +80,7 @@ class Resident:
     def observed(self) -> Observed:
         return Observed(
             id=self.id,
+            base_path=self.base_path,
             template=self.template,
             digest=self.digest,
             created_at=self.created_at,
@@ -226,6 +228,7 @@ class MemoryBackend(Backend):
         command = order.command(ip=address.host, port=address.port)
         return Resident(
             id=order.id,
+            base_path=order.base_path,
             instance=self.instance,
             template=order.template.name,
             digest=order.template.digest,

@@ -39,6 +39,7 @@ class Record:
     kind: str
     instance: str
     id: str
+    base_path: str
     template: str
     digest: str
     created: str

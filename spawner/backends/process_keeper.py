@@ -104,6 +104,7 @@ class Keeper:
         is_running = table.find_root(root) is not None
         return Observed(
             id=record.id,
+            base_path=record.base_path,
             template=record.template,
             digest=record.digest,
             created_at=datetime.fromisoformat(record.created),
@@ -138,6 +139,7 @@ class Keeper:
             kind="environment",
             instance=self._instance,
             id=order.id,
+            base_path=order.base_path,
             template=order.template.name,
             digest=order.template.digest,
             created=datetime.now(UTC).isoformat(),

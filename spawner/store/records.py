@@ -65,6 +65,7 @@ def read_environment(fields: Mapping[str, str]) -> Environment | None:
         return None
     return Environment(
         id=fields["id"],
+        base_path=fields["base_path"],
         template=fields["template"],
         digest=fields["digest"],
         auth=Auth(fields["auth"]),

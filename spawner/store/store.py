@@ -95,6 +95,7 @@ class Store:
         self,
         environment_id: str,
         *,
+        base_path: str,
         template: str,
         digest: str,
         auth: Auth,
@@ -102,7 +103,10 @@ class Store:
         fence: int,
     ) -> bool:
         """Record an environment before it exists; False if its pool has no room."""
-        return bool(await self._run("create", environment_id, template, digest, auth, size, fence))
+        answer = await self._run(
+            "create", environment_id, template, digest, auth, size, fence, base_path
+        )
+        return bool(answer)
 
     async def started(self, environment_id: str, address: Address, *, fence: int) -> bool:
         """Note where it will listen; False if it is not being created any more."""
@@ -150,6 +154,7 @@ class Store:
         self,
         environment_id: str,
         *,
+        base_path: str,
         template: str,
         digest: str,
         auth: Auth,
@@ -158,7 +163,15 @@ class Store:
     ) -> bool:
         """Record one that only the backend knows, as handed out; False if there is a record."""
         answer = await self._run(
-            "recover", environment_id, template, digest, auth, address.host, address.port, fence
+            "recover",
+            environment_id,
+            template,
+            digest,
+            auth,
+            address.host,
+            address.port,
+            fence,
+            base_path,
         )
         return bool(answer)
 

@@ -23,7 +23,7 @@ from spawner.backends.docker_settings import DockerSettings
 from spawner.backends.memory import MemoryBackend, World
 from spawner.backends.memory_faults import NeverStarts, Unreachable
 from spawner.backends.process import ProcessBackend
-from spawner.model import Template
+from spawner.model import Template, base_path
 from tests.components import TINY
 from tests.networks import remove_networks
 
@@ -50,7 +50,13 @@ class Rig(ABC):
         return backend
 
     def order(self, **changes: Any) -> Order:
-        return Order(id=new_id(), template=self.template(**changes), token=secrets.token_hex(8))
+        environment_id = new_id()
+        return Order(
+            id=environment_id,
+            base_path=base_path(environment_id, "/lab1/"),
+            template=self.template(**changes),
+            token=secrets.token_hex(8),
+        )
 
     async def clear(self) -> None:
         """End everything that a test left, of whatever instance."""

@@ -8,7 +8,7 @@ import pytest
 
 from spawner.backends.base import Backend, Order
 from spawner.errors import BackendUnavailable, StartFailed
-from spawner.model import Address, base_path
+from spawner.model import Address
 from tests.contract.rigs import Rig, new_id
 from tests.waiting import eventually
 
@@ -30,7 +30,7 @@ async def answers(order: Order, address: Address) -> bool:
     """Wait until an environment answers below its base path."""
 
     async def check() -> bool:
-        return await ask(address, base_path(order.id) + "api") == 200
+        return await ask(address, order.base_path + "api") == 200
 
     return await eventually(check)
 
@@ -92,7 +92,8 @@ async def test_its_labels_tell_what_it_is(rig: Rig, backend: Backend) -> None:
 
     for seen in (listed, inspected):
         assert seen is not None
-        assert (seen.id, seen.template, seen.digest) == (order.id, "tiny", order.template.digest)
+        assert (seen.id, seen.base_path) == (order.id, order.base_path)
+        assert (seen.template, seen.digest) == ("tiny", order.template.digest)
         assert before < seen.created_at < datetime.now(UTC) + timedelta(seconds=2)
         assert seen.is_running
         assert seen.address == address
@@ -184,7 +185,7 @@ async def test_a_stopped_one_is_gone_with_all_it_had(rig: Rig, backend: Backend)
     assert await backend.inspect(order.id) is None
     assert await backend.list() == []
     assert await rig.leftovers(order) == []
-    assert await ask(address, base_path(order.id)) == 0
+    assert await ask(address, order.base_path) == 0
 
 
 async def test_stopping_at_once_and_again_succeeds(rig: Rig, backend: Backend) -> None:

@@ -18,6 +18,7 @@ LABELS = {
     "tmpenv.instance": "x",
     "tmpenv.kind": "environment",
     "tmpenv.id": "abc",
+    "tmpenv.base_path": "/user/abc/",
     "tmpenv.template": "t",
     "tmpenv.digest": "d",
     "tmpenv.port": "8888",
@@ -35,7 +36,9 @@ def container(status: str = "running", **state: Any) -> dict[str, Any]:
     }
 
 
-ORDER = Order(id="abc", template=Template(name="t", image="an/image"), token="")
+ORDER = Order(
+    id="abc", base_path="/user/abc/", template=Template(name="t", image="an/image"), token=""
+)
 
 
 @pytest.fixture

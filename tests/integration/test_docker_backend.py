@@ -17,7 +17,7 @@ from spawner.backends.base import Order
 from spawner.backends.docker import DockerBackend
 from spawner.backends.docker_settings import DockerSettings
 from spawner.errors import ImageUnavailable, StartFailed
-from spawner.model import Address, base_path
+from spawner.model import Address
 from tests.components import require
 from tests.contract.rigs import SERVER, DockerRig
 from tests.contract.test_backend import answers
@@ -274,7 +274,7 @@ async def test_an_image_that_does_not_exist_is_unavailable_in_dockers_words(
     with pytest.raises(ImageUnavailable, match="no/such:image") as failure:
         await backend.prepare(template, lambda _: None)
     with pytest.raises(ImageUnavailable):
-        await backend.start(Order(id="abc", template=template, token=""))
+        await backend.start(Order(id="abc", base_path="/user/abc/", template=template, token=""))
 
     assert "refused" in str(failure.value)
     assert "\n" not in str(failure.value)
@@ -414,7 +414,7 @@ async def test_a_jupyter_environment_answers_with_its_own_command(
 
     assert await answers(order, address)
     reader, writer = await asyncio.open_connection(address.host, address.port)
-    path = f"{base_path(order.id)}api/kernels"
+    path = f"{order.base_path}api/kernels"
     head = f"GET {path} HTTP/1.0\r\nAuthorization: token {order.token}\r\n\r\n"
     writer.write(head.encode())
     answer = await reader.read()

@@ -99,7 +99,7 @@ async def test_the_command_is_told_where_to_listen(rig: ProcessRig) -> None:
     address = await backend.start(order)
 
     text = await told(rig, order, "127.0.0.1")
-    assert text == f"127.0.0.1 {address.port} /user/{order.id}/ {order.token}\n"
+    assert text == f"127.0.0.1 {address.port} {order.base_path} {order.token}\n"
 
 
 async def test_stop_ends_the_whole_tree_and_what_left_it(rig: ProcessRig) -> None:
@@ -260,7 +260,8 @@ async def test_it_outlives_a_tmpenv_that_is_killed(rig: ProcessRig, tmp_path: Pa
         "    backend = ProcessBackend('one', Path(sys.argv[1]))\n"
         "    await backend.open()\n"
         "    template = Template(**json.loads(sys.argv[3]))\n"
-        "    await backend.start(Order(id=sys.argv[2], template=template, token=''))\n"
+        "    order = Order(id=sys.argv[2], base_path='/', template=template, token='')\n"
+        "    await backend.start(order)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )
@@ -287,7 +288,7 @@ async def test_jupyter_ends_with_its_kernels(rig: ProcessRig) -> None:
     order = rig.order(command=command)
     address = await backend.start(order)
     assert await answers(order, address)
-    kernels = f"http://{address}/user/{order.id}/api/kernels"
+    kernels = f"http://{address}{order.base_path}api/kernels"
     token = {"Authorization": f"token {order.token}"}
     async with (
         aiohttp.ClientSession(headers=token) as client,
@@ -327,6 +328,7 @@ def record(order: Order, port: int) -> Record:
         kind="environment",
         instance="one",
         id=order.id,
+        base_path=order.base_path,
         template=order.template.name,
         digest=order.template.digest,
         created="2026-01-01T00:00:00+00:00",

@@ -25,7 +25,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def spec_of(reach: str = "address", **changes: Any) -> dict[str, Any]:
     template = Template(**({"name": "t", "image": "i"} | changes))
-    order = Order(id="abc", template=template, token="s3cret")
+    order = Order(id="abc", base_path="/lab1/user/abc/", template=template, token="s3cret")
     settings = DockerSettings(reach=reach)  # type: ignore[arg-type]
     return container_spec(order, instance="x", created=NOW, settings=settings)
 
@@ -59,7 +59,7 @@ def test_labels_tell_all_but_the_token() -> None:
 def test_a_command_is_filled_in() -> None:
     assert spec_of(command=["serve", "{ip}:{port}{base_path}"])["Cmd"] == [
         "serve",
-        "0.0.0.0:8888/user/abc/",
+        "0.0.0.0:8888/lab1/user/abc/",
     ]
 
 

@@ -33,17 +33,26 @@ def test_a_template_cannot_send_visitors_outside(path: str) -> None:
 def test_placeholders_of_a_command_are_filled_once(command: object, argv: object) -> None:
     template = Template.model_validate({"name": "t", "command": command})
 
-    assert Order(id="abc", template=template, token="{id}").command(ip="0.0.0.0", port=80) == argv
+    assert (
+        Order(id="abc", base_path="/user/abc/", template=template, token="{id}").command(
+            ip="0.0.0.0", port=80
+        )
+        == argv
+    )
 
 
 def test_a_value_that_looks_like_a_placeholder_is_not_filled_again() -> None:
     template = Template(name="t", command=("{token}",))
 
-    assert Order(id="abc", template=template, token="{id}").command(ip="", port=1) == ["{id}"]
+    assert Order(id="abc", base_path="/user/abc/", template=template, token="{id}").command(
+        ip="", port=1
+    ) == ["{id}"]
 
 
 def test_an_order_does_not_show_its_token() -> None:
-    assert "s3cret" not in repr(Order(id="a", template=Template(name="t"), token="s3cret"))
+    assert "s3cret" not in repr(
+        Order(id="a", base_path="/", template=Template(name="t"), token="s3cret")
+    )
 
 
 def test_a_pool_keeps_as_many_spares_as_its_size_unless_told() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spawner.model import Auth, Environment, Phase, Pool, PoolStatus, Template, Trouble
+from spawner.model import Auth, Environment, Phase, Pool, PoolStatus, Template, Trouble, base_path
 from spawner.pool import outlived, plan
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,9 +22,15 @@ def status(waiting: int = 0, trouble: Trouble | None = None, **counts: int) -> P
     )
 
 
-def spare(name: str, age: timedelta = timedelta(0), digest: str = TEMPLATE.digest) -> Environment:
+def spare(
+    name: str,
+    age: timedelta = timedelta(0),
+    digest: str = TEMPLATE.digest,
+    mount: str = "/",
+) -> Environment:
     return Environment(
         id=name,
+        base_path=base_path(name, mount),
         template="t",
         digest=digest,
         auth=Auth.PROXY,
@@ -94,13 +100,15 @@ def test_old_changed_and_surplus_spares_are_ended() -> None:
         spare("oldest", 3 * minute),
         spare("ancient", 2 * hour),
         spare("changed", digest="other"),
+        spare("elsewhere", mount="/lab1/"),
     ]
 
-    verdicts = outlived(pool, TEMPLATE, spares, waiting=0, now=NOW)
+    verdicts = outlived(pool, TEMPLATE, spares, mount="/", waiting=0, now=NOW)
 
     assert {one.id: reason for one, reason in verdicts} == {
         "ancient": "old spare",
         "changed": "template changed",
+        "elsewhere": "base_url changed",
         "oldest": "surplus",
     }
-    assert not [1 for one, _ in outlived(pool, TEMPLATE, spares[:3], waiting=1, now=NOW)]
+    assert not outlived(pool, TEMPLATE, spares[:3], mount="/", waiting=1, now=NOW)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spawner.backends.base import Observed
-from spawner.model import Address, Auth, Environment, Phase, Template
+from spawner.model import Address, Auth, Environment, Phase, Template, base_path
 from spawner.reconcile import Findings, compare
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -16,6 +16,7 @@ FENCE = 7
 def record(name: str, phase: Phase, *, fence: int = FENCE, age_s: int = 0) -> Environment:
     return Environment(
         id=name,
+        base_path=base_path(name),
         template="t",
         digest="d",
         auth=Auth.PROXY,
@@ -30,6 +31,7 @@ def record(name: str, phase: Phase, *, fence: int = FENCE, age_s: int = 0) -> En
 def seen(name: str, *, is_running: bool = True) -> Observed:
     return Observed(
         id=name,
+        base_path=base_path(name),
         template="t",
         digest="d",
         created_at=NOW,

@@ -76,10 +76,14 @@ async def test_an_emptied_store_is_rebuilt_by_the_next_start_too(
         session = await tmpenv.service.launch("t", within=WITHIN)
     own_redis.empty()
 
-    async with Deployment(own_redis.url, "i", backend, pool=Pool(size=2, spare=0)) as tmpenv:
+    pool = Pool(size=2, spare=0)
+    async with Deployment(own_redis.url, "i", backend, pool=pool, mount="/lab1/") as tmpenv:
         assert not await tmpenv.store.is_complete() or await is_assigned(tmpenv, session.id)
         await eventually(lambda: is_assigned(tmpenv, session.id))
         await eventually(tmpenv.store.is_complete)
+        found = await tmpenv.service.find(session.id)
+        assert found is not None
+        assert found.base_path == session.base_path
 
 
 async def test_what_was_recorded_survives_a_restart_of_redis(own_redis: RedisServer) -> None:

@@ -332,6 +332,39 @@ async def test_a_changed_template_replaces_spares_but_no_session(deploy: Make) -
         assert kept.phase is Phase.ASSIGNED
 
 
+async def test_another_mount_replaces_spares_but_ends_no_session(deploy: Make) -> None:
+    backend = MemoryBackend()
+    async with deploy(backend, pool=Pool(size=3, spare=1)) as tmpenv:
+        session = await tmpenv.service.launch("t", within=WITHIN)
+        await tmpenv.until_spares(1)
+
+    async with deploy(backend, pool=Pool(size=3, spare=1), mount="/lab1/") as tmpenv:
+        fresh = await tmpenv.service.launch("t", within=WITHIN)
+        kept = await tmpenv.until_phase(session.id, Phase.ASSIGNED)
+
+        assert fresh.base_path == f"/lab1/user/{fresh.id}/"
+        assert backend.world.residents[fresh.id].variables["TMPENV_BASE_PATH"] == fresh.base_path
+        assert kept.base_path == f"/user/{session.id}/"
+
+
+async def test_a_spare_of_another_mount_is_never_handed_out(deploy: Make) -> None:
+    backend = HoldsStarts()
+    backend.gate.set()
+    async with deploy(backend, pool=Pool(size=9, spare=2)) as tmpenv:
+        await tmpenv.until_spares(2)
+        spares = await tmpenv.store.environments((Phase.READY,))
+        backend.gate.clear()
+
+        # It replaces none itself: the first one has the lease.
+        async with deploy(backend, pool=Pool(size=9, spare=2), mount="/lab1/") as other:
+            ticket = await other.service.request("t")
+        found = [await tmpenv.service.find(spare.id) for spare in spares]
+        backend.gate.set()
+
+        assert ticket.environment is None
+        assert [one.reason for one in found if one] == ["base_url changed"] * 2
+
+
 async def test_a_restart_keeps_every_session_and_every_spare(deploy: Make) -> None:
     backend = MemoryBackend()
     async with deploy(backend, pool=Pool(size=4, spare=2)) as tmpenv:

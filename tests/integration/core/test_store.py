@@ -23,7 +23,13 @@ async def lease(store: Store) -> int:
 
 async def make(store: Store, name: str, fence: int, *, size: int = 100, port: int = 1) -> None:
     assert await store.create(
-        name, template="t", digest="d", auth=Auth.PROXY, size=size, fence=fence
+        name,
+        base_path="/user/e/",
+        template="t",
+        digest="d",
+        auth=Auth.PROXY,
+        size=size,
+        fence=fence,
     )
     assert await store.started(name, Address("10.0.0.1", port), fence=fence)
     assert await store.ready(name, fence=fence)
@@ -52,7 +58,15 @@ async def test_a_pool_that_is_full_takes_no_further_record(store: Store) -> None
 
     made = await asyncio.gather(
         *(
-            store.create(f"e{n}", template="t", digest="d", auth=Auth.PROXY, size=3, fence=fence)
+            store.create(
+                f"e{n}",
+                base_path="/user/e/",
+                template="t",
+                digest="d",
+                auth=Auth.PROXY,
+                size=3,
+                fence=fence,
+            )
             for n in range(10)
         )
     )
@@ -159,7 +173,15 @@ async def test_an_overtaken_holder_can_write_no_more(store: Store) -> None:
 
     assert new.fence > old.fence
     with pytest.raises(Fenced):
-        await store.create("e", template="t", digest="d", auth=Auth.PROXY, size=9, fence=old.fence)
+        await store.create(
+            "e",
+            base_path="/user/e/",
+            template="t",
+            digest="d",
+            auth=Auth.PROXY,
+            size=9,
+            fence=old.fence,
+        )
     assert await store.find("e") is None
 
 

@@ -96,6 +96,13 @@ async def test_a_spare_is_nobodys_to_visit(tmpenv: Deployment, router: Router) -
     assert standings == {Standing.STARTING}
 
 
+async def test_an_environment_of_another_mount_is_nobodys_to_visit(tmpenv: Deployment) -> None:
+    environment = await tmpenv.service.launch("t", within=WITHIN)
+    moved = Routing(RouteTable(), tmpenv.store, Tokens(SECRET), lambda _: None, mount="/lab1/")
+
+    assert (await moved.look_up(environment.id)).standing is Standing.GONE
+
+
 async def test_who_never_was_is_gone_only_for_a_store_that_knows_all(
     tmpenv: Deployment, router: Router, own_redis: RedisServer
 ) -> None:

@@ -16,6 +16,7 @@ POLICY = Policy(60 * MINUTE, 480 * MINUTE, cull_busy=False, counts=("http", "ws_
 def handed_out(minutes_ago: float, **ticks: float) -> Environment:
     return Environment(
         id="a",
+        base_path="/user/a/",
         template="t",
         digest="d",
         auth=Auth.PROXY,
