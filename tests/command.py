@@ -68,7 +68,7 @@ class Served:
         assert process.stdout
         for line in process.stdout:
             self.banner += line
-            if found := re.search(r"Open +(http://\S+)/$", line):
+            if found := re.search(r"Open +(https?://\S+)/$", line):
                 self.url = found[1]
             if line.startswith("WARNING"):
                 return

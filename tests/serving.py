@@ -48,16 +48,17 @@ class Serving:
         variables: Mapping[str, str] | None = None,
         prefix: tuple[str, ...] = (),
         port: int = 0,
+        base_url: str = "/",
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{base_url.rstrip('/')}"
         self.log = directory / f"{name}.log"
         self._prefix = prefix
         self._config = directory / f"{name}.toml"
         self._config.write_text(
             f'port = {self.port}\nstate_dir = "{directory}"\ninstance = "{instance}"\n'
-            f'api_key = "{API_KEY}"\n{config}'
+            f'api_key = "{API_KEY}"\nbase_url = "{base_url}"\n{config}'
         )
         self._variables = variables or {}
         self._process: subprocess.Popen[bytes] | None = None

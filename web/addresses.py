@@ -3,12 +3,12 @@
 import ipaddress
 
 
-def public_url(host: str, port: int) -> str:
+def public_url(host: str, port: int, path: str = "/") -> str:
     """Give an address that can be clicked on this machine."""
     if host in ("", "0.0.0.0", "::") or is_loopback(host):  # noqa: S104  # read, not bound
         host = "localhost"
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}/" if port != 80 else f"http://{shown}/"
+    return f"http://{shown}:{port}{path}" if port != 80 else f"http://{shown}{path}"
 
 
 def is_loopback(host: str) -> bool:

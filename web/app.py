@@ -108,6 +108,7 @@ class _Site:
             templates=recipes.templates,
             pools=recipes.pools,
             max_starting=settings.max_starting,
+            mount=settings.base_url,
             duties=(culler.run,) if own else (culler.run, shared.keep),
         )
         if settings.on_exit == "stop":
@@ -117,6 +118,7 @@ class _Site:
         work = EnvironmentsWork(
             proxy=settings.proxy,
             pages=settings.pages,
+            mount=settings.base_url,
             instance=settings.instance,
             log_level=settings.log_level,
             log_format=settings.log_format,

@@ -13,6 +13,7 @@ from web.config import Settings
 from web.context import API_KEY, RENDERER, SERVICE, SETTINGS
 from web.dialects import tmpnb, tmpnb_links
 from web.middleware import answer_failures, security_headers
+from web.mount import mounted, outside
 from web.rendering import Renderer
 
 #: The largest body that any of these interfaces takes.
@@ -27,9 +28,10 @@ def build(service: Service, settings: Settings, *, api_key: str) -> web.Applicat
     app[SERVICE] = service
     app[SETTINGS] = settings
     app[API_KEY] = api_key
-    app[RENDERER] = Renderer(settings.pages.title)
+    app[RENDERER] = Renderer(settings.pages.title, settings.base_url)
     for module in (pages, waiting, static_files, tmpnb, tmpnb_links, environments, status, health):
-        app.add_routes(module.routes())
+        app.add_routes(mounted(module.routes(), settings.base_url))
+    app.add_routes(outside(settings.base_url))
     fixed = security_headers(settings.pages)
 
     async def secure(_request: web.Request, response: web.StreamResponse) -> None:

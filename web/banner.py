@@ -21,9 +21,9 @@ def banner(running: Running) -> str:
     lines = [
         f"tmpenv {VERSION} is up.",
         "",
-        f"  Open       {public_url(settings.host, running.port)}",
+        f"  Open       {public_url(settings.host, running.port, settings.base_url)}",
         f"  Backend    {backend.name}",
-        *_recipes(recipes.templates, recipes.pools),
+        *_recipes(recipes.templates, recipes.pools, settings.base_url),
         f"  State      {settings.state}",
         f"  End        {exits[settings.on_exit]}",
     ]
@@ -31,12 +31,14 @@ def banner(running: Running) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _recipes(templates: Mapping[str, Template], pools: Mapping[str, Pool]) -> Iterator[str]:
+def _recipes(
+    templates: Mapping[str, Template], pools: Mapping[str, Pool], mount: str
+) -> Iterator[str]:
     for index, (name, template) in enumerate(templates.items()):
         head = "Templates" if index == 0 else ""
         pool = pools[name]
         yield (
-            f"  {head:<10} {title_of(template)} (/launch/{name}): "
+            f"  {head:<10} {title_of(template)} ({mount}launch/{name}): "
             f"up to {pool.size}, {pool.target} kept ready"
         )
 

@@ -55,6 +55,7 @@ def serve(
     port: Annotated[int | None, _option("port")] = None,
     take_over: Annotated[bool | None, _option("take_over")] = None,
     proxy_workers: Annotated[int | None, _option("proxy_workers")] = None,
+    base_url: Annotated[str | None, _option("base_url")] = None,
     backend: Annotated[str | None, _option("backend", metavar="auto|process|docker")] = None,
     redis_url: Annotated[str | None, _option("redis_url")] = None,
     state_dir: StateDir = None,
@@ -169,4 +170,4 @@ def _ask(settings: Settings, server: str | None, method: str, path: str) -> dict
 
     own = settings.api_key
     key = own.get_secret_value() if own else read_key(settings.state / API_KEY)
-    return ask(server or f"http://127.0.0.1:{settings.port}", key, method, path)
+    return ask(server or f"http://127.0.0.1:{settings.port}{settings.base_url}", key, method, path)

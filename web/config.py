@@ -7,6 +7,7 @@ told by :mod:`web.config_errors`.
 """
 
 import os
+import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -34,6 +35,7 @@ BUILTIN = "jupyter"
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 NOT_REDIS = "must begin with redis://, rediss:// or unix://"
 Instance = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
+_MOUNT = re.compile(r"/(?:(?!\.{1,2}/)[A-Za-z0-9_.~-]+/)*")
 
 
 def _split(value: object) -> object:
@@ -113,6 +115,7 @@ class Settings(BaseSettings):
     proxy_workers: int = Field(
         1, ge=1, le=256, description="Processes that move bytes; 1 does it within tmpenv's own"
     )
+    base_url: str = Field("/", description="Path under which everything is found, like /lab1/")
     backend: Literal["auto", "process", "docker"] = Field(
         "auto", description="What runs the environments"
     )
@@ -167,6 +170,18 @@ class Settings(BaseSettings):
             name: {"name": name, **recipe} if isinstance(recipe, dict) else recipe
             for name, recipe in value.items()
         }
+
+    @field_validator("base_url", mode="after")
+    @classmethod
+    def _is_mount(cls, value: str) -> str:
+        # Paths are compared with it byte by byte, so it may have only one spelling.
+        mount = f"/{value.strip('/')}/" if value.strip("/") else "/"
+        if not _MOUNT.fullmatch(mount):
+            raise ValueError(
+                f'"{value}" is no path of segments of letters, digits, "-", "_", "." and "~"; '
+                "write one like /lab1/"
+            )
+        return mount
 
     @field_validator("redis_url", mode="after")
     @classmethod

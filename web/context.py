@@ -13,6 +13,11 @@ API_KEY = web.AppKey("api_key", str)
 RENDERER = web.AppKey("renderer", Renderer)
 
 
+def mount_of(request: web.Request) -> str:
+    """Give the path under which the whole service is found, with both slashes."""
+    return request.app[SETTINGS].base_url
+
+
 def default_template(request: web.Request) -> str:
     """Name the template of launches that name none; empty where there is no template."""
     chosen = request.app[SETTINGS].default_template

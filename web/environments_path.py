@@ -42,7 +42,7 @@ class EnvironmentsPath:
         table = RouteTable()
         self._writer = ActivityWriter(activity, store)
         table.observe(self._writer.observe)
-        routing = Routing(table, store, Tokens(work.secret), _suspecting(tell))
+        routing = Routing(table, store, Tokens(work.secret), _suspecting(tell), mount=work.mount)
         feed.listen(routing.hear)
         self.proxy = Proxy(
             router=EnvironmentRouter(
@@ -51,9 +51,10 @@ class EnvironmentsPath:
                 application=work.application,
                 settings=work.proxy,
                 activity=activity,
+                mount=work.mount,
             ),
             settings=work.proxy,
-            page=edge_pages(Renderer(work.pages.title)),
+            page=edge_pages(Renderer(work.pages.title, work.mount)),
             page_headers=security_headers(work.pages),
         )
         self.duties = (feed.run, routing.run, self._writer.run)
@@ -70,6 +71,7 @@ class EnvironmentsWork:
 
     proxy: ProxySettings
     pages: PagesSettings
+    mount: str
     instance: str
     log_level: str
     log_format: str

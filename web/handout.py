@@ -16,7 +16,7 @@ from culler.policy import policy_of
 from spawner.errors import UnknownTemplate
 from spawner.model import Auth, Environment, Phase, Template
 from web.auth import require_launch_by_link
-from web.context import SERVICE, SETTINGS
+from web.context import SERVICE, SETTINGS, mount_of
 from web.origin import origin_of
 from web.problems import RequestRefused, bad_request
 from web.urlpath import BadUrlPath, inside
@@ -50,7 +50,7 @@ async def hand_out(request: web.Request, name: str, urlpath: str | None) -> web.
     if environment is None:
         ticket = await service.request(name)
         if ticket.environment is None:
-            return redirect(wait_url(ticket.id, name, landing))
+            return redirect(wait_url(mount_of(request), ticket.id, name, landing))
         environment = ticket.environment
     return enter(request, environment, landing)
 
@@ -63,7 +63,7 @@ def enter(request: web.Request, environment: Environment, landing: str) -> web.R
         _cookie_name(request, environment.template),
         environment.id,
         max_age=int((_longest_life(request, environment) or _COOKIE_AGE).total_seconds()),
-        path="/",
+        path=mount_of(request),
         httponly=True,
         samesite="Lax",
         secure=origin_of(request).is_secure,
@@ -71,10 +71,10 @@ def enter(request: web.Request, environment: Environment, landing: str) -> web.R
     return response
 
 
-def wait_url(ticket: str, template: str, landing: str) -> str:
+def wait_url(mount: str, ticket: str, template: str, landing: str) -> str:
     """Give the address of the waiting page of a launch."""
     query = {"template": template, "urlpath": landing}
-    return f"/wait/{ticket}?{urlencode(query)}"
+    return f"{mount}wait/{ticket}?{urlencode(query)}"
 
 
 def redirect(location: str) -> web.Response:
@@ -116,7 +116,12 @@ async def _running(request: web.Request, template: Template) -> Environment | No
     environment = await request.app[SERVICE].find(known)
     if environment is None or environment.template != template.name:
         return None
-    return environment if environment.phase is Phase.ASSIGNED else None
+    return environment if is_open_to_visits(request, environment) else None
+
+
+def is_open_to_visits(request: web.Request, environment: Environment) -> bool:
+    """Say whether a visitor can be led back to an environment."""
+    return environment.phase is Phase.ASSIGNED and environment.is_under(mount_of(request))
 
 
 def _longest_life(request: web.Request, environment: Environment) -> timedelta | None:

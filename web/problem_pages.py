@@ -63,7 +63,7 @@ def problem_page(
         code=problem.code,
         text=problem.text,
         retry_after_s=problem.retry_after_s,
-        ways=ways or (Way("To the start page", "/"),),
+        ways=ways or (Way("To the start page", renderer.mount),),
         request_id=request_id if problem.status >= 500 and problem.retry_after_s is None else "",
     )
 
@@ -76,9 +76,9 @@ def edge_pages(renderer: Renderer) -> Callable[[EdgeError], bytes]:
 def _edge_page(renderer: Renderer, error: EdgeError) -> str:
     is_over = error.status == 410
     template = quote(error.template, safe="")
-    ways = [Way("To the start page", "/")]
+    ways = [Way("To the start page", renderer.mount)]
     if is_over and template:
-        ways.insert(0, Way("Start a new one", f"/launch/{template}?new=1"))
+        ways.insert(0, Way("Start a new one", f"{renderer.mount}launch/{template}?new=1"))
     return _page(
         renderer,
         code="gone" if is_over else error.code,

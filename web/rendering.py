@@ -1,5 +1,6 @@
 """Turn templates into pages. Everything is escaped unless a template says otherwise; none does."""
 
+from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -20,9 +21,14 @@ _PAGES.globals.update(version=VERSION)
 class Renderer:
     """Makes the pages of one service."""
 
-    def __init__(self, service: str) -> None:
-        """Call it ``service`` on every page."""
-        self._shared: dict[str, object] = {"service": service, "static": static_url}
+    def __init__(self, service: str, mount: str = "/") -> None:
+        """Call it ``service`` on every page, and lead to what is found under ``mount``."""
+        self.mount = mount
+        self._shared: dict[str, object] = {
+            "service": service,
+            "mount": mount,
+            "static": partial(static_url, mount=mount),
+        }
 
     def render(self, name: str, **values: object) -> str:
         """Give the page that a template makes of these values."""

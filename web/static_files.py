@@ -38,9 +38,9 @@ def _read() -> dict[str, StaticFile]:
 _FILES = _read()
 
 
-def static_url(name: str) -> str:
+def static_url(name: str, *, mount: str = "/") -> str:
     """Give the URL of a file, which changes with its content."""
-    return f"/static/{name}?v={_FILES[name].digest}"
+    return f"{mount}static/{name}?v={_FILES[name].digest}"
 
 
 async def static(request: web.Request) -> web.Response:
@@ -51,11 +51,6 @@ async def static(request: web.Request) -> web.Response:
 async def favicon(_request: web.Request) -> web.Response:
     """Serve the icon that browsers ask for without being told."""
     return _serve("favicon.svg", "")
-
-
-async def robots(_request: web.Request) -> web.Response:
-    """Keep crawlers from taking environments."""
-    return _serve("robots.txt", "")
 
 
 def _serve(name: str, digest: str) -> web.Response:
@@ -76,5 +71,4 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/static/{name}", static),
         web.get("/favicon.ico", favicon),
-        web.get("/robots.txt", robots),
     ]

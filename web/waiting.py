@@ -14,7 +14,7 @@ from aiohttp import web
 from spawner.errors import LaunchLapsed, ServiceError
 from spawner.model import Ticket
 from web.auth import require_launch_by_link
-from web.context import RENDERER, SERVICE
+from web.context import RENDERER, SERVICE, mount_of
 from web.handout import check_landing, enter
 from web.problem_pages import Way, problem_page
 from web.problems import problem_of
@@ -42,7 +42,7 @@ async def wait(request: web.Request) -> web.Response:
         title=title_of(template) if template else ticket.template,
         place=ticket.place,
         progress=await _progress(request, ticket.template),
-        events=f"/wait/{ticket.id}/events",
+        events=f"{mount_of(request)}wait/{ticket.id}/events",
         refresh_s=REFRESH_S,
     )
     return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})
@@ -113,10 +113,10 @@ def _lapsed(request: web.Request, error: LaunchLapsed) -> web.Response:
     name = request.query.get("template", "")
     ways: tuple[Way, ...] = ()
     if name in request.app[SERVICE].templates:
-        again = request.rel_url.with_path(f"/launch/{name}").with_query(
+        again = request.rel_url.with_path(f"{mount_of(request)}launch/{name}").with_query(
             urlpath=request.query.get("urlpath", "")
         )
-        ways = (Way("Start again", str(again)), Way("To the start page", "/"))
+        ways = (Way("Start again", str(again)), Way("To the start page", mount_of(request)))
     page = problem_page(request.app[RENDERER], problem_of(error), ways=ways)
     return web.Response(
         text=page,

@@ -75,6 +75,21 @@ async def test_a_click_leads_into_jupyterlab_where_a_cell_runs(directory: Path, 
         assert await run_cell(page, "6 * 7") == "42"
 
 
+async def test_a_click_leads_into_jupyterlab_under_a_path_of_the_service(
+    directory: Path, page: Page
+) -> None:
+    require("jupyterlab")
+    async with Serving(directory, PROCESS.format(spare=1), base_url="/a/lab.1/") as server:
+        await server.until_spares(1, "jupyter")
+
+        await page.goto(f"http://127.0.0.1:{server.port}/")
+        await page.get_by_role("link", name="Launch").click()
+        environment = await is_in_lab(page)
+
+        assert page.url.startswith(f"{server.url}/user/{environment}/lab")
+        assert await run_cell(page, "6 * 7") == "42"
+
+
 async def test_a_click_leads_into_a_container_where_a_cell_runs(
     directory: Path, docker_instance: str, page: Page
 ) -> None:

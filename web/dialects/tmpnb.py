@@ -13,7 +13,7 @@ from aiohttp import web
 from spawner.errors import UnknownTemplate
 from spawner.model import Auth, Environment, PoolStatus
 from web.auth import require_api_key, require_launch_by_api
-from web.context import SERVICE, SETTINGS, default_template
+from web.context import SERVICE, SETTINGS, default_template, mount_of
 from web.origin import caller_of, origin_of
 from web.problems import bad_request
 from web.urlpath import inside
@@ -55,9 +55,9 @@ async def stats(request: web.Request) -> web.Response:
     return web.json_response(body, headers={"Cache-Control": "no-cache"})
 
 
-async def old_stats(_request: web.Request) -> web.Response:
+async def old_stats(request: web.Request) -> web.Response:
     """Say where the counts are; tmpnb's redirector asks here."""
-    return web.Response(status=301, headers={"Location": "/api/stats"})
+    return web.Response(status=301, headers={"Location": f"{mount_of(request)}api/stats"})
 
 
 async def drain(request: web.Request) -> web.Response:

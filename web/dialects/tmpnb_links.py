@@ -9,10 +9,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from spawner.model import Phase
 from web.auth import require_launch_by_link
-from web.context import RENDERER, SERVICE, SETTINGS, default_template
-from web.handout import check_landing, enter, hand_out, redirect
+from web.context import RENDERER, SERVICE, SETTINGS, default_template, mount_of
+from web.handout import check_landing, enter, hand_out, is_open_to_visits, redirect
 from web.problems import RequestRefused
 
 _VIEWS = "notebooks|tree|files|lab"
@@ -22,7 +21,7 @@ _OURS = ("template", "new")
 
 async def spawn(request: web.Request) -> web.Response:
     """Hand out an environment of the default template or of ``?template=``."""
-    landing = _rest(request, "/spawn/")
+    landing = _rest(request, "spawn/")
     return await hand_out(request, _template(request), landing or None)
 
 
@@ -39,11 +38,11 @@ async def spawn_adhoc(request: web.Request) -> web.Response:
         )
     require_launch_by_link(request)
     name = request.match_info["name"]
-    landing = _rest(request, f"/spawn/user/{name}/")
+    landing = _rest(request, f"spawn/user/{name}/")
     environment = (
         await request.app[SERVICE].find(name) if name.isalnum() and name.isascii() else None
     )
-    if environment is not None and environment.phase is Phase.ASSIGNED:
+    if environment is not None and is_open_to_visits(request, environment):
         check_landing(landing)
         return enter(request, environment, landing)
     known = environment.template if environment is not None else ""
@@ -54,9 +53,10 @@ async def spawn_adhoc(request: web.Request) -> web.Response:
 async def deep_link(request: web.Request) -> web.Response:
     """Lead from a notebook's path to the link that launches it."""
     require_launch_by_link(request)
-    path = request.rel_url.raw_path
+    mount = mount_of(request)
+    path = request.rel_url.raw_path.removeprefix(mount)
     query = request.rel_url.raw_query_string
-    return redirect(f"/spawn{path}" + (f"?{query}" if query else ""))
+    return redirect(f"{mount}spawn/{path}" + (f"?{query}" if query else ""))
 
 
 async def info(request: web.Request) -> web.Response:
@@ -94,7 +94,7 @@ def _template(request: web.Request) -> str:
 
 def _rest(request: web.Request, prefix: str) -> str:
     """Give what a link says beyond ``prefix``, as it came, without our own parameters."""
-    path = request.rel_url.raw_path
+    path = request.rel_url.raw_path.removeprefix(mount_of(request))
     rest = path.removeprefix(prefix) if path.startswith(prefix) else ""
     kept = [
         part

@@ -1,10 +1,12 @@
 // Keep the counts current while somebody looks at them.
 "use strict";
 
+const { stats } = document.body.dataset;
+
 async function refresh() {
   if (document.hidden) return;
   try {
-    const answer = await fetch("/api/stats", { cache: "no-store" });
+    const answer = await fetch(stats, { cache: "no-store" });
     if (!answer.ok) return;
     const { templates } = await answer.json();
     for (const row of document.querySelectorAll("tr[data-template]")) {

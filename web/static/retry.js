@@ -8,8 +8,9 @@ if (after) {
   setTimeout(() => location.replace(location.href), after * 1000 * (1 + Math.random() * 0.25));
 }
 
-const inside = /^\/user\/[^/]+\/(.+)$/.exec(location.pathname);
-const again = document.querySelector('a[href^="/launch/"]');
-if (document.body.dataset.environment && inside && again) {
-  again.search += `&urlpath=${encodeURIComponent(decodeURIComponent(inside[1]))}`;
+const { mount } = document.body.dataset;
+const again = document.querySelector(`a[href^="${mount}launch/"]`);
+if (again && location.pathname.startsWith(`${mount}user/`)) {
+  const inside = location.pathname.slice(`${mount}user/`.length).replace(/^[^/]*\/?/, "");
+  if (inside) again.search += `&urlpath=${encodeURIComponent(decodeURIComponent(inside))}`;
 }

@@ -71,18 +71,20 @@ def open_site_on(instance: str) -> Open:
         **settings: Any,
     ) -> AsyncIterator[Site]:
         backend = backend or MemoryBackend()
+        loaded = load(flags=settings, environ={})
         deployment = Deployment(
             redis.url,
             instance,
             backend,
             templates=templates,
             pool=pool or Pool(size=3, spare=1),
+            mount=loaded.base_url,
         )
         async with AsyncExitStack() as stack:
             stack.callback(backend.world.close)
             await stack.enter_async_context(deployment)
             service = deployment.service
-            app = build(service, load(flags=settings, environ={}), api_key=API_KEY)
+            app = build(service, loaded, api_key=API_KEY)
             server = TestServer(app, handler_cancellation=True, access_log=None)
             jar = aiohttp.DummyCookieJar()
             client = await stack.enter_async_context(TestClient(server, cookie_jar=jar))

@@ -44,6 +44,32 @@ def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) ->
     assert settings.culling.idle_timeout == timedelta(seconds=9)
 
 
+@pytest.mark.parametrize(
+    ("given", "mount"),
+    [
+        ("/", "/"),
+        ("", "/"),
+        ("/lab1/", "/lab1/"),
+        ("lab1", "/lab1/"),
+        ("/lab1", "/lab1/"),
+        ("/a/b-c_d.e~/", "/a/b-c_d.e~/"),
+        ("/.well/..known/", "/.well/..known/"),
+    ],
+)
+def test_a_base_url_begins_and_ends_with_a_slash(given: str, mount: str) -> None:
+    assert load(environ={"TMPENV_BASE_URL": given}).base_url == mount
+
+
+@pytest.mark.parametrize(
+    "given", ["/a/../b/", "/./", "/..", "/a//b/", "/a%2Fb/", "/a b/", "/é/", "/a?b/", "/a;b/",
+              "https://example.org/lab1/", "/a\n/", "/{x}/"],
+)  # fmt: skip
+def test_a_base_url_that_could_be_spelled_otherwise_is_refused(given: str) -> None:
+    (line,) = mistakes(TMPENV_BASE_URL=given)
+
+    assert line.startswith(f'tmpenv: TMPENV_BASE_URL: "{given}" is no path of segments of ')
+
+
 def test_a_template_is_named_by_its_table(tmp_path: Path) -> None:
     config = file(tmp_path, '[templates.r]\nimage = "r:1"\n[pools.r]\nsize = 3\n')
 
