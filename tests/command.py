@@ -102,7 +102,7 @@ class Served:
 
 
 @contextmanager
-def serving(directory: Path, *arguments: str) -> Iterator[Served]:
+def serving(directory: Path, *arguments: str, **environ: str) -> Iterator[Served]:
     flags = ("--config", str(directory / "tmpenv.toml"), "--state-dir", str(directory))
     with (
         (directory / "log").open("a") as log,
@@ -111,7 +111,7 @@ def serving(directory: Path, *arguments: str) -> Iterator[Served]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=variables(),
+            env=variables(**environ),
         ) as process,
     ):
         try:

@@ -3,12 +3,13 @@
 import ipaddress
 
 
-def public_url(host: str, port: int, path: str = "/") -> str:
+def public_url(host: str, port: int, path: str = "/", *, is_secure: bool = False) -> str:
     """Give an address that can be clicked on this machine."""
     if host in ("", "0.0.0.0", "::") or is_loopback(host):  # noqa: S104  # read, not bound
         host = "localhost"
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}{path}" if port != 80 else f"http://{shown}{path}"
+    scheme, usual = ("https", 443) if is_secure else ("http", 80)
+    return f"{scheme}://{shown}{path}" if port == usual else f"{scheme}://{shown}:{port}{path}"
 
 
 def is_loopback(host: str) -> bool:

@@ -31,6 +31,7 @@ from spawner.store.keys import Keys
 from spawner.store.store import Store
 from web.application import build, runner
 from web.backend_choice import Choice, choose_backend
+from web.certificate import CertificateFiles
 from web.config import Settings
 from web.data_path import data_path
 from web.ending import end_all
@@ -80,6 +81,7 @@ class _Site:
     async def open(self) -> Running:
         """Build and start everything."""
         settings = self._settings
+        self._certificate = _usable_certificate(settings)
         prepare_state(settings.state)
         self._signals = Signals(self._stack)
         url, connection = await self._connect()
@@ -115,20 +117,12 @@ class _Site:
             ends = partial(end_all, core.store, choice.backend, recipes.templates)
             self._stack.push_async_callback(self._unless_followed, ends)
         self._stack.push_async_callback(self._end_tasks)
-        work = EnvironmentsWork(
-            proxy=settings.proxy,
-            pages=settings.pages,
-            mount=settings.base_url,
-            instance=settings.instance,
-            log_level=settings.log_level,
-            log_format=settings.log_format,
-            redis_url=url,
-            secret=secret,
-            application=await self._serve_application(core),
-        )
+        work = self._work(url, secret, await self._serve_application(core))
         port = await self._serve_visitors(work, core)
         self._run("core", core.run())
         self._run("data path", self._path.run())
+        if self._certificate is not None:
+            self._signals.renew_by(lambda: self._path.ask(do="renew"))
         return Running(settings=settings, choice=choice, recipes=recipes, port=port)
 
     async def until_ended(self) -> None:
@@ -178,6 +172,21 @@ class _Site:
         path.chmod(_SOCKET_MODE)
         return str(path)
 
+    def _work(self, redis_url: str, secret: str, application: str) -> EnvironmentsWork:
+        settings = self._settings
+        return EnvironmentsWork(
+            proxy=settings.proxy,
+            pages=settings.pages,
+            mount=settings.base_url,
+            certificate=self._certificate,
+            instance=settings.instance,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+            redis_url=redis_url,
+            secret=secret,
+            application=application,
+        )
+
     async def _serve_visitors(self, work: EnvironmentsWork, core: Core) -> int:
         """Serve the public port; give its number."""
         settings = self._settings
@@ -218,3 +227,11 @@ class _Site:
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
+
+
+def _usable_certificate(settings: Settings) -> CertificateFiles | None:
+    """Give the certificate's files, which are read once, so that nothing begins in vain."""
+    files = CertificateFiles.of(settings)
+    if files is not None:
+        files.read()
+    return files

@@ -18,10 +18,11 @@ def banner(running: Running) -> str:
         "keep": "Ctrl-C; environments go on, and the next start finds them",
         "stop": "Ctrl-C; all environments end with it",
     }
+    url = public_url(settings.host, running.port, settings.base_url, is_secure=settings.is_secure)
     lines = [
         f"tmpenv {VERSION} is up.",
         "",
-        f"  Open       {public_url(settings.host, running.port, settings.base_url)}",
+        f"  Open       {url}",
         f"  Backend    {backend.name}",
         *_recipes(recipes.templates, recipes.pools, settings.base_url),
         f"  State      {settings.state}",

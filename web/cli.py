@@ -41,6 +41,10 @@ Config = Annotated[
 StateDir = Annotated[Path | None, _option("state_dir")]
 Instance = Annotated[str | None, _option("instance")]
 ApiKey = Annotated[str | None, _option("api_key")]
+Trusted = Annotated[
+    Path | None,
+    typer.Option("--ssl-cert", help="Certificate of that tmpenv", show_default=False),
+]
 Server = Annotated[
     str | None,
     typer.Option(help="Address of a running tmpenv; by its port on this machine where unset"),
@@ -56,6 +60,8 @@ def serve(
     take_over: Annotated[bool | None, _option("take_over")] = None,
     proxy_workers: Annotated[int | None, _option("proxy_workers")] = None,
     base_url: Annotated[str | None, _option("base_url")] = None,
+    ssl_cert: Annotated[Path | None, _option("ssl_cert")] = None,
+    ssl_key: Annotated[Path | None, _option("ssl_key")] = None,
     backend: Annotated[str | None, _option("backend", metavar="auto|process|docker")] = None,
     redis_url: Annotated[str | None, _option("redis_url")] = None,
     state_dir: StateDir = None,
@@ -90,11 +96,14 @@ def status(
     api_key: ApiKey = None,
     state_dir: StateDir = None,
     instance: Instance = None,
+    ssl_cert: Trusted = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
     """Show the pools and environments of a running tmpenv."""
     with told_in_one_line():
-        settings = _client_settings(config, api_key, state_dir, instance)
+        settings = _client_settings(
+            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
+        )
         answer = _ask(settings, server, "GET", "/api/status")
         if as_json:
             typer.echo(json.dumps(answer, indent=2))
@@ -114,10 +123,13 @@ def stop(
     api_key: ApiKey = None,
     state_dir: StateDir = None,
     instance: Instance = None,
+    ssl_cert: Trusted = None,
 ) -> None:
     """End environments of a running tmpenv."""
     with told_in_one_line():
-        settings = _client_settings(config, api_key, state_dir, instance)
+        settings = _client_settings(
+            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
+        )
         for one in ids:
             if not (one.isascii() and one.isalnum()):
                 raise StartError(f'"{one}" is no id of an environment; see tmpenv status')
@@ -157,10 +169,7 @@ def _serve(settings: Settings) -> None:
     uvloop.run(serve(settings, announce))
 
 
-def _client_settings(
-    config: Path | None, api_key: str | None, state_dir: Path | None, instance: str | None
-) -> Settings:
-    flags = {"api_key": api_key, "state_dir": state_dir, "instance": instance}
+def _client_settings(config: Path | None, **flags: str | Path | None) -> Settings:
     return load(flags=flags, config=config)
 
 
@@ -170,4 +179,6 @@ def _ask(settings: Settings, server: str | None, method: str, path: str) -> dict
 
     own = settings.api_key
     key = own.get_secret_value() if own else read_key(settings.state / API_KEY)
-    return ask(server or f"http://127.0.0.1:{settings.port}{settings.base_url}", key, method, path)
+    scheme = "https" if settings.is_secure else "http"
+    server = server or f"{scheme}://127.0.0.1:{settings.port}{settings.base_url}"
+    return ask(server, key, method, path, trusted=settings.ssl_cert)

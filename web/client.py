@@ -1,37 +1,68 @@
 """Ask a running tmpenv, for the command line."""
 
 import asyncio
+import ssl
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
+from web.addresses import is_loopback
 from web.start_errors import StartError
 
 TIMEOUT_S = 30.0
 
 
-def ask(server: str, api_key: str, method: str, path: str) -> dict[str, Any]:
+def ask(
+    server: str, api_key: str, method: str, path: str, *, trusted: Path | None = None
+) -> dict[str, Any]:
     """Make one call and give its JSON.
+
+    ``trusted`` is a certificate that is believed besides those of the system.
 
     Raises:
         StartError: No answer, or one that refuses; the text says what to do.
     """
-    return asyncio.run(_ask(server.rstrip("/"), api_key, method, path))
+    server = server.rstrip("/")
+    return asyncio.run(_ask(server, api_key, method, path, _trust(server, trusted)))
 
 
-async def _ask(server: str, api_key: str, method: str, path: str) -> dict[str, Any]:
+def _trust(server: str, certificate: Path | None) -> ssl.SSLContext:
+    """Say whom to believe: the system's authorities, and who shows our own certificate."""
+    context = ssl.create_default_context()
+    if certificate is None:
+        return context
+    try:
+        context.load_verify_locations(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"the certificate {certificate} cannot be read") from error
+    # The certificate itself is believed, whoever signed it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # It names the site, not this machine's loopback address.
+    context.check_hostname = not is_loopback(urlsplit(server).hostname or "")
+    return context
+
+
+async def _ask(
+    server: str, api_key: str, method: str, path: str, trust: ssl.SSLContext
+) -> dict[str, Any]:
     headers = {"Authorization": f"token {api_key}"} if api_key else {}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-            session.request(method, server + path) as response,
+            session.request(method, server + path, ssl=trust) as response,
         ):
             body = await response.json()
             status = response.status
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise StartError(f'"{server}" is no address; give --server http://host:port') from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise StartError(
+            f"the certificate of {server} is not trusted; give its file with --ssl-cert"
+        ) from error
     except (aiohttp.ContentTypeError, ValueError) as error:
         raise StartError(f"what answers at {server} is no tmpenv; give another --server") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

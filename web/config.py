@@ -116,6 +116,13 @@ class Settings(BaseSettings):
         1, ge=1, le=256, description="Processes that move bytes; 1 does it within tmpenv's own"
     )
     base_url: str = Field("/", description="Path under which everything is found, like /lab1/")
+    ssl_cert: Path | None = Field(
+        None, description="Certificate chain: TLS is spoken; read again on SIGHUP"
+    )
+    ssl_key: Path | None = Field(None, description="Key of the certificate, if it is not with it")
+    ssl_key_passphrase: SecretStr | None = Field(
+        None, description="Passphrase of the key, if it has one"
+    )
     backend: Literal["auto", "process", "docker"] = Field(
         "auto", description="What runs the environments"
     )
@@ -191,10 +198,15 @@ class Settings(BaseSettings):
             raise ValueError(NOT_REDIS)
         return value
 
-    @field_validator("state_dir", mode="after")
+    @field_validator("state_dir", "ssl_cert", "ssl_key", mode="after")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute() if value != Path() else value
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value not in (None, Path()) else value
+
+    @property
+    def is_secure(self) -> bool:
+        """Say whether TLS is spoken."""
+        return self.ssl_cert is not None
 
     @property
     def state(self) -> Path:

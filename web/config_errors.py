@@ -18,7 +18,7 @@ from spawner.model import Template
 from web.config import BUILTIN, Settings
 
 Location = tuple[str | int, ...]
-_SECRET = ("api_key", "secret_key", "redis_url")
+_SECRET = ("api_key", "secret_key", "redis_url", "ssl_key_passphrase")
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -127,6 +127,12 @@ def cross_checks(settings: Settings) -> list[Fault]:
             Fault(("templates", name, *key), text)
             for name, template in settings.templates.items()
             for key, text in docker_faults(template, settings.docker.reach)
+        ]
+    if settings.ssl_cert is None:
+        faults += [
+            Fault((key,), "needs ssl_cert, the certificate that it is for")
+            for key in ("ssl_key", "ssl_key_passphrase")
+            if getattr(settings, key) is not None
         ]
     default = settings.default_template
     if default and default not in known:

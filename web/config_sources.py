@@ -25,7 +25,7 @@ TOLD_TO_ENVIRONMENTS = frozenset(
     f"{PREFIX}{name}" for name in ("ID", "BASE_PATH", "IP", "PORT", "TOKEN")
 )
 #: Settings whose value may be kept in a file that ``…_FILE`` names.
-FROM_FILES = ("api_key", "secret_key", "redis_url")
+FROM_FILES = ("api_key", "secret_key", "redis_url", "ssl_key_passphrase")
 
 
 @dataclass(slots=True)

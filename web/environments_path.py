@@ -14,7 +14,6 @@ from proxy.environments import EnvironmentRouter
 from proxy.listener import Proxy
 from proxy.routes import RouteTable
 from proxy.settings import ProxySettings
-from proxy.tls import Certificate
 from spawner.identity import Tokens
 from spawner.store.connection import Connection
 from spawner.store.feed import Feed
@@ -22,6 +21,7 @@ from spawner.store.keys import Keys
 from spawner.store.records import read_event
 from spawner.store.store import Store
 from web.activity import ActivityWriter
+from web.certificate import CertificateFiles, renew
 from web.config import PagesSettings
 from web.data_path import Tell
 from web.middleware import security_headers
@@ -33,9 +33,9 @@ from web.routing import Routing
 class EnvironmentsPath:
     """The data path of one process."""
 
-    certificate: Certificate | None = None
-
     def __init__(self, work: "EnvironmentsWork", connection: Connection, tell: Tell) -> None:
+        #: What visitors are shown, if TLS is spoken.
+        self.certificate = work.certificate.read() if work.certificate else None
         store = Store(connection)
         feed = Feed(connection, connection.keys.events, read_event)
         activity = ActivityLog()
@@ -60,9 +60,12 @@ class EnvironmentsPath:
         self.duties = (feed.run, routing.run, self._writer.run)
 
     async def hear(self, message: Message) -> None:
-        """Write the activity at once when asked to."""
-        if message["do"] == "flush":
-            await self._writer.flush()
+        """Write the activity at once, or renew the certificate."""
+        match message["do"]:
+            case "flush":
+                await self._writer.flush()
+            case "renew" if self.certificate is not None:
+                renew(self.certificate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ class EnvironmentsWork:
     proxy: ProxySettings
     pages: PagesSettings
     mount: str
+    certificate: CertificateFiles | None
     instance: str
     log_level: str
     log_format: str

@@ -188,11 +188,11 @@ def _banner(options: Any, running: Any) -> str:
     from web.addresses import public_url  # noqa: PLC0415
     from web.version import VERSION  # noqa: PLC0415
 
-    url = public_url(options.ip, running.port)
+    url = public_url(options.ip, running.port, is_secure=options.ssl_certificate is not None)
     lines = [
         f"tmpenv {VERSION} proxies.",
         "",
-        f"  Open     {url.replace('http', 'https', 1) if options.ssl_certificate else url}",
+        f"  Open     {url}",
         f"  Routes   {public_url(options.api_ip, running.api_port)}api/routes",
     ]
     if running.metrics_port is not None:

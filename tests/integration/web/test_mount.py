@@ -71,8 +71,15 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def served(directory: Path) -> Iterator[Served]:
-    with serving(directory, "--on-exit", "stop") as served:
+def processes() -> int:
+    """How many move bytes; a test may say another number."""
+    return 1
+
+
+@pytest.fixture
+def served(directory: Path, processes: int) -> Iterator[Served]:
+    workers = ("--proxy-workers", str(processes))
+    with serving(directory, "--on-exit", "stop", *workers) as served:
         yield served
 
 
@@ -214,6 +221,7 @@ async def test_the_waiting_page_and_its_events_are_below_it(visitor: Visitor) ->
     assert visitor.strays() == {}
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 async def test_an_environment_answers_under_its_whole_path(visitor: Visitor) -> None:
     launched = await handed_out(visitor)
     url = f"{MOUNT}user/{launched['id']}/"
