@@ -40,11 +40,20 @@ spare = 0
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 
 
+MOUNTS = pytest.mark.parametrize("mount", ["/", "/lab1/"])
+
+
 @pytest.fixture
-def served(directory: Path) -> Iterator[Served]:
+def mount() -> str:
+    """Under which path all is found; a test may say another."""
+    return "/"
+
+
+@pytest.fixture
+def served(directory: Path, mount: str) -> Iterator[Served]:
     require("chromium", "redis-server")
     (directory / "tmpenv.toml").write_text(CONFIG)
-    with serving(directory) as served:
+    with serving(directory, "--base-url", mount) as served:
         yield served
 
 
@@ -73,7 +82,8 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     assert [line for line in broken if "the server responded with a status of" not in line] == []
 
 
-async def test_a_click_waits_and_goes_on_by_itself(served: Served, page: Page) -> None:
+@MOUNTS
+async def test_a_click_waits_and_goes_on_by_itself(served: Served, page: Page, mount: str) -> None:
     await page.goto(served.url)
     await page.get_by_role("link", name="Launch The Slow One").click()
 
@@ -81,7 +91,7 @@ async def test_a_click_waits_and_goes_on_by_itself(served: Served, page: Page) -
     await expect(page.get_by_role("status")).to_contain_text("You are next.")
 
     await page.wait_for_url("**/user/*/lab")
-    await expect(page.locator("body")).to_contain_text("here: /user/")
+    await expect(page.locator("body")).to_contain_text(f"here: {mount}user/")
 
 
 async def test_without_scripts_a_visitor_goes_on_too(served: Served, browser: Browser) -> None:
@@ -94,6 +104,18 @@ async def test_without_scripts_a_visitor_goes_on_too(served: Served, browser: Br
     await context.close()
 
 
+@MOUNTS
+async def test_the_numbers_are_kept_current(served: Served, page: Page, mount: str) -> None:
+    async with page.expect_response(lambda answer: answer.url.endswith("api/stats")) as asked:
+        await page.goto(f"{served.url}/info")
+
+    answer = await asked.value
+    assert answer.status == 200
+    assert answer.url == f"{served.url}/api/stats"
+    assert served.url.endswith(mount.rstrip("/"))
+
+
+@MOUNTS
 async def test_a_stale_tab_says_why_and_leads_to_the_same_place_in_a_new_one(
     served: Served, page: Page
 ) -> None:
