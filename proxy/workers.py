@@ -136,8 +136,7 @@ class Workers:
 
     async def run(self) -> None:
         """Return when all have ended, which they do not by themselves."""
-        if self._keepers:
-            await asyncio.wait(self._keepers)  # who is cancelled here cancels none of them
+        await self._ended()
         for keeper in self._keepers:
             keeper.result()
 
@@ -163,8 +162,12 @@ class Workers:
         close(self._places)
         self.tell(**message)
 
+    async def _ended(self) -> None:
+        if self._keepers:
+            await asyncio.wait(self._keepers)  # who is cancelled here cancels none of them
+
     async def _see_ended(self) -> None:
-        await self.run()
+        await self._ended()
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
@@ -207,6 +210,8 @@ class Workers:
         worker = _Worker(await Channel.over(ours))
         self._running.add(worker)
         try:
+            if self._ending.is_set():  # and the sockets are closed
+                return None
             await self._spawn(worker, place, theirs)
             async for message in worker.channel.messages():
                 self._take(worker, message)

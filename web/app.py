@@ -19,6 +19,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from culler.loop import Culler
 from proxy.workers import WorkersFailed
@@ -37,10 +38,12 @@ from web.data_path import data_path
 from web.ending import end_all
 from web.environments_path import EnvironmentsWork
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
+from web.metrics import DataPathCollector, application_of
 from web.private_socket import private_socket
 from web.public_port import PublicPort
 from web.recipes import Recipes, recipes_for
 from web.shared_secret import SharedSecret
+from web.side_port import Side, serve_beside
 from web.signals import Signals
 from web.start_errors import StartError, no_redis, no_workers
 
@@ -207,6 +210,13 @@ class _Site:
         except WorkersFailed as error:
             raise no_workers() from error
         await port.follow()
+        if settings.metrics_port is not None:
+            registry = CollectorRegistry()
+            registry.register(DataPathCollector(self._path))
+            side = Side(
+                settings.metrics_host, settings.metrics_port, "--metrics-host", "--metrics-port"
+            )
+            await serve_beside(self._stack, port, application_of(registry), side)
         return port.number
 
     async def _unless_followed(self, end: Callable[[], Awaitable[None]]) -> None:

@@ -57,6 +57,8 @@ def serve(
     config: Config = None,
     host: Annotated[str | None, _option("host")] = None,
     port: Annotated[int | None, _option("port")] = None,
+    metrics_host: Annotated[str | None, _option("metrics_host")] = None,
+    metrics_port: Annotated[int | None, _option("metrics_port")] = None,
     take_over: Annotated[bool | None, _option("take_over")] = None,
     proxy_workers: Annotated[int | None, _option("proxy_workers")] = None,
     base_url: Annotated[str | None, _option("base_url")] = None,

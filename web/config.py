@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     # others is a decision, and the flag for it is short.
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for any free one")
+    metrics_host: str = Field("127.0.0.1", description="Address of /metrics; 0.0.0.0 for all")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of /metrics, for Prometheus; none where unset"
+    )
     take_over: bool = Field(
         default=False,
         description="Take the port over from the tmpenv that listens on it, and have that one "

@@ -21,7 +21,8 @@ from proxy.workers import Workers
 #: Sends a message to the control process. Never waits.
 Tell = Callable[..., None]
 
-_COMMAND = (sys.executable, "-P", "-m", "web.worker")
+#: Runs one process of several.
+COMMAND = (sys.executable, "-P", "-m", "web.worker")
 
 
 class DataPath(Protocol):
@@ -124,4 +125,4 @@ def data_path(
     """Return the data path that serves ``places``, in a process for each if they are several."""
     if len(places) == 1:
         return Here(work, places[0], hear)
-    return Workers(_COMMAND, places, work=lambda: pickle.dumps(work()), hear=hear)
+    return Workers(COMMAND, places, work=lambda: pickle.dumps(work()), hear=hear)

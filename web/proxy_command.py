@@ -12,9 +12,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
-
-from aiohttp import web
 
 from proxy.locations import BadLocation, Location, read_location
 from proxy.prefix_router import PrefixOptions
@@ -34,8 +31,9 @@ from web.dialects.chp import RoutesApi
 from web.prefixes_path import PrefixesWork
 from web.public_port import PublicPort
 from web.route_book import RouteBook
+from web.side_port import Side, serve_beside
 from web.signals import Signals
-from web.start_errors import StartError, cannot_listen, no_redis, no_workers
+from web.start_errors import StartError, no_redis, no_workers
 
 log = logging.getLogger(__name__)
 
@@ -103,13 +101,13 @@ async def run(options: ProxyOptions, announce: Callable[[Proxying], None]) -> No
             signals.renew_by(lambda: path.ask(do="renew"))
         await port.follow()
         api = RoutesApi(book, options.token)
-        address = _Address(options.api_ip, options.api_port, "--api")
-        api_port = await _serve(stack, port, api.application(), address)
+        side = Side(options.api_ip, options.api_port, "--api-ip", "--api-port")
+        api_port = await serve_beside(stack, port, api.application(), side)
         metrics_port = None
         if options.metrics_port is not None:
             metrics = proxy_metrics.application(path, book, api)
-            address = _Address(options.metrics_ip, options.metrics_port, "--metrics")
-            metrics_port = await _serve(stack, port, metrics, address)
+            side = Side(options.metrics_ip, options.metrics_port, "--metrics-ip", "--metrics-port")
+            metrics_port = await serve_beside(stack, port, metrics, side)
         announce(Proxying(port=port.number, api_port=api_port, metrics_port=metrics_port))
         await _until_ended(stack, signals, path, book)
 
@@ -201,34 +199,6 @@ def _check_guard(options: ProxyOptions) -> None:
             "CONFIGPROXY_AUTH_TOKEN, or give a loopback address with --api-ip"
         )
     log.warning("The REST API is open to all on this machine", extra={"event": "chp.open"})
-
-
-class _Address(NamedTuple):
-    """Where something of ours is served, and how the flags for it begin."""
-
-    host: str
-    port: int
-    flags: str
-
-
-async def _serve(
-    stack: AsyncExitStack, public: PublicPort, app: web.Application, address: _Address
-) -> int:
-    """Serve an application until another one takes over; give its port."""
-    host, port, flags = address
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, _every(host), port)
-    try:
-        await site.start()
-    except OSError as error:
-        raise cannot_listen(
-            host, port, error, host_flag=f"{flags}-ip", port_flag=f"{flags}-port"
-        ) from error
-    number = int(runner.addresses[0][1])
-    public.leave_also(site.stop)
-    return number
 
 
 def _every(host: str) -> str | None:

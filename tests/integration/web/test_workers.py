@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.integration.proxy.kit import Wire, get, status
-from tests.serving import PERL, TINY_SERVER, Serving
+from tests.serving import PERL, TINY_SERVER, Serving, free_port
 from tests.waiting import eventually
 
 WORKERS = 3
@@ -111,6 +111,28 @@ async def test_a_process_that_dies_is_replaced_and_the_others_go_on(serving: Ser
         assert len(after) == WORKERS
         assert after & before == before - {victim}
     assert "A process of the data path ended" in serving.log.read_text()
+
+
+async def test_what_all_of_them_count_is_summed(tmp_path: Path) -> None:
+    port = free_port()
+    async with (
+        Serving(tmp_path, f"metrics_port = {port}\n{CONFIG}") as serving,
+        AsyncExitStack() as stack,
+    ):
+        wires = await visitors(serving, stack, 24)
+        assert set(await answers(wires, "/user/nobody/")) == {410}
+
+        async def are_summed() -> bool:
+            async with serving.session.get(f"http://127.0.0.1:{port}/metrics") as response:
+                lines = (await response.text()).splitlines()
+            return {
+                'tmpenv_proxy_answers_total{code="410"} 24.0',
+                "tmpenv_proxy_connections 24.0",
+                f"tmpenv_proxy_workers {WORKERS}.0",
+                "tmpenv_proxy_websockets 0.0",
+            } <= set(lines)
+
+        await eventually(are_summed)
 
 
 async def test_sigterm_lets_every_process_finish(serving: Serving) -> None:
