@@ -119,6 +119,7 @@ async def test_what_all_of_them_count_is_summed(tmp_path: Path) -> None:
         Serving(tmp_path, f"metrics_port = {port}\n{CONFIG}") as serving,
         AsyncExitStack() as stack,
     ):
+        await serving.until_spares(1, "tiny")  # and so is known who there is
         wires = await visitors(serving, stack, 24)
         assert set(await answers(wires, "/user/nobody/")) == {410}
 
