@@ -21,6 +21,8 @@ TINY = "tmpenv-test/tiny"
 JUPYTER = "tmpenv-test/jupyter"
 #: In a virtual environment of its own: nothing of ours is beside it.
 HUB = Path(sys.prefix) / "hub" / "bin" / "jupyterhub"
+#: Of npm; tests/provision/provision.sh puts it there.
+CHP = Path(sys.prefix) / "chp" / "node_modules" / ".bin" / "configurable-http-proxy"
 
 
 def _daemon() -> str:
@@ -74,6 +76,12 @@ def _jupyterhub() -> str:
     return "" if HUB.exists() else "there is no JupyterHub for tests; run make .venv/.hub"
 
 
+def _chp() -> str:
+    if reason := _command("node")():
+        return reason
+    return "" if CHP.exists() else f"there is no {CHP}; run tests/provision/provision.sh"
+
+
 _PROBES: dict[str, Callable[[], str]] = {
     "docker": _daemon,
     "tiny-image": _image(TINY),
@@ -84,6 +92,10 @@ _PROBES: dict[str, Callable[[], str]] = {
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
     "jupyterlab": _jupyterlab,
     "jupyterhub": _jupyterhub,
+    "nginx": _command("nginx"),
+    "haproxy": _command("haproxy"),
+    "chp": _chp,
+    "wrk": _command("wrk"),
     "perl": _command("perl"),
     "openssl": _command("openssl"),
     "setpriv": _command("setpriv"),

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Give this machine what the tests need: a Docker engine, a registry, a Redis, a browser,
-# images.
+# other proxies to compare ours with, images.
 #
 # Run before the tests, by hand or by make. As root on Debian it installs what is
 # missing; elsewhere it says why it cannot, and goes on: the tests that need it are
@@ -34,6 +34,10 @@ missing() { # the packages that this machine lacks
     command -v perl >/dev/null || echo perl
     command -v openssl >/dev/null || echo openssl
     command -v ip >/dev/null || echo iproute2
+    command -v nginx >/dev/null || echo nginx
+    command -v haproxy >/dev/null || echo haproxy
+    command -v wrk >/dev/null || echo wrk
+    command -v npm >/dev/null || echo npm
     # Where the kernel has AppArmor, Docker starts nothing without its parser.
     [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null || echo apparmor
     [ -f /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
@@ -55,6 +59,26 @@ packages() {
     install_quietly "${wanted[@]}" >"$scratch/apt.log" 2>&1 || {
         tail -n 5 "$scratch/apt.log"
         give_up "apt-get could not install ${wanted[*]}"
+    }
+}
+
+# configurable-http-proxy, which is to be had from npm alone. It needs no root.
+chp() {
+    local home version=5
+    home=${VENV:-$root/.venv}/chp
+    if [ -x "$home/node_modules/.bin/configurable-http-proxy" ]; then
+        say "configurable-http-proxy is here"
+        return
+    fi
+    command -v npm >/dev/null || give_up "no npm to install configurable-http-proxy with"
+    # Debian 12 has Node.js 18, and later ones of its releases want 20.
+    [ "$(node --version | sed 's/^v\([0-9]*\).*/\1/')" -ge 20 ] || version='~5.1'
+    say "installing configurable-http-proxy"
+    mkdir -p "$home"
+    npm install --no-audit --no-fund --loglevel=error --prefix "$home" \
+        "configurable-http-proxy@$version" >"$scratch/npm.log" 2>&1 || {
+        tail -n 5 "$scratch/npm.log"
+        give_up "npm could not install configurable-http-proxy"
     }
 }
 
@@ -154,16 +178,18 @@ image() { # NAME FINGERPRINT COMMAND…: build an image unless it is here as it 
     docker image prune --force --filter label=tmpenv.made-from >/dev/null
 }
 
-if [ "$(id -u)" != 0 ]; then
-    answers && say "the Docker engine answers"
-    give_up "not root: nothing is installed or built"
-fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+if [ "$(id -u)" != 0 ]; then
+    answers && say "the Docker engine answers"
+    ! command -v npm >/dev/null || chp
+    give_up "not root: nothing else is installed or built"
+fi
 # One at a time; the daemon must not inherit the lock, or it would hold it for ever.
 exec 9>/run/tmpenv-provision.lock
 flock 9
 packages
+chp
 engine
 base_image
 base=$(identity tmpenv-test/base)

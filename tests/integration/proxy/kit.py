@@ -31,6 +31,10 @@ class Wire:
         self.reader = reader
         self.writer = writer
 
+    @classmethod
+    async def open(cls, address: tuple[str, int]) -> Self:
+        return cls(*await asyncio.open_connection(*address))
+
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         async with asyncio.timeout(PATIENCE_S):
