@@ -13,6 +13,7 @@ from tests.components import CHP
 from tests.peers.peer import HOST, Peer
 from tests.peers.rest_api import TOKEN, put_routes
 from tests.serving import free_port
+from tests.waiting import eventually
 
 _NGINX = """
 daemon off;
@@ -100,6 +101,13 @@ class Nginx(Peer):
         upstream, address = f"{HOST}:{self.upstream_port}", f"{HOST}:{self.port}"
         conf.write_text(_NGINX.format(user=user, upstream=upstream, address=address))
         return ["nginx", "-p", str(self.directory), "-c", str(conf), "-e", "stderr"]
+
+    async def lead(self) -> None:
+        async def has_worker() -> bool:
+            return len(self.pids) == 2
+
+        # It listens before the one that serves is there.
+        await eventually(has_worker)
 
 
 class Haproxy(Peer):
