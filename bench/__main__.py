@@ -1,21 +1,35 @@
-"""``python -m bench [handout] [refill]``: run the named benches, or all."""
+"""``python -m bench [handout] [refill] [proxy]``: run the named benches, or all."""
 
+import argparse
 import asyncio
-import sys
 
 from bench import handout, refill
+from bench.proxy import command as proxy
 
-BENCHES = {"handout": handout.measure, "refill": refill.measure}
+BENCHES = ("handout", "refill", "proxy")
 
 
 def main() -> None:
     """Run what the command line names."""
-    names = sys.argv[1:] or list(BENCHES)
-    unknown = [name for name in names if name not in BENCHES]
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("names", nargs="*", metavar="BENCH", help=" ".join(BENCHES))
+    proxy.add_options(parser)
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHES]
     if unknown:
-        sys.exit(f"no bench {', '.join(unknown)}; there are {', '.join(BENCHES)}")
-    for name in names:
-        asyncio.run(BENCHES[name]())
+        parser.error(f"no bench {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    for name in options.names or BENCHES:
+        asyncio.run(_run(name, options))
+
+
+async def _run(name: str, options: argparse.Namespace) -> None:
+    match name:
+        case "handout":
+            await handout.measure()
+        case "refill":
+            await refill.measure()
+        case "proxy":
+            await proxy.measure_and_show(options)
 
 
 if __name__ == "__main__":

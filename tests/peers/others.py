@@ -24,6 +24,7 @@ pid nginx.pid;
 error_log stderr error;
 events {{ worker_connections 10000; }}
 http {{
+    {map}
     access_log off;
     client_body_temp_path temp;
     proxy_temp_path temp;
@@ -40,6 +41,7 @@ http {{
         listen {address} backlog=4096;
         keepalive_requests 1000000;
         client_max_body_size 0;
+        client_body_buffer_size 64k;
         proxy_http_version 1.1;
         proxy_buffering off;
         proxy_buffer_size 64k;
@@ -54,9 +56,24 @@ http {{
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header X-Forwarded-Host $http_host;
         location / {{ return 404; }}
-        include routes.conf;
+        {locations}
     }}
 }}
+"""
+_LOCATION = "location /user/{name}/ {{ proxy_pass http://environments; }}"
+# A location for each of very many routes would take gigabytes.
+_MAX_LOCATIONS = 1000
+_LOOKED_UP = """location ~ ^/user/(?<environment>[^/]+)/ {
+            if ($target = "") { return 404; }
+            proxy_pass http://$target;
+        }
+"""
+_MAP = """map_hash_max_size 262144;
+    map_hash_bucket_size 128;
+    map $environment $target {
+        default "";
+        include routes.map;
+    }
 """
 _HAPROXY = """
 global
@@ -85,21 +102,28 @@ backend nowhere
 
 
 class Nginx(Peer):
-    """nginx with one worker, and a location for each route."""
+    """nginx with one worker, and a location for each route, or a map of very many."""
 
     name = "nginx"
     component = "nginx"
 
     def command(self) -> Sequence[str]:
-        locations = (
-            f"location /user/{name}/ {{ proxy_pass http://environments; }}\n" for name in self.ids
-        )
-        (self.directory / "routes.conf").write_text("".join(locations))
+        locations, table = _LOOKED_UP, _MAP
+        if len(self.ids) <= _MAX_LOCATIONS:
+            locations, table = "\n".join(_LOCATION.format(name=name) for name in self.ids), ""
+        else:
+            lines = (f"{name} environments;\n" for name in self.ids)
+            (self.directory / "routes.map").write_text("".join(lines))
         conf = self.directory / "nginx.conf"
-        # Of nobody's rights a worker could not enter a temporary directory of ours.
-        user = "user root;" if os.geteuid() == 0 else ""
-        upstream, address = f"{HOST}:{self.upstream_port}", f"{HOST}:{self.port}"
-        conf.write_text(_NGINX.format(user=user, upstream=upstream, address=address))
+        text = _NGINX.format(
+            # Of nobody's rights a worker could not enter a temporary directory of ours.
+            user="user root;" if os.geteuid() == 0 else "",
+            upstream=f"{HOST}:{self.upstream_port}",
+            address=f"{HOST}:{self.port}",
+            locations=locations,
+            map=table,
+        )
+        conf.write_text(text)
         return ["nginx", "-p", str(self.directory), "-c", str(conf), "-e", "stderr"]
 
     async def lead(self) -> None:
