@@ -7,15 +7,16 @@ hundred thousand of them without as many environments.
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from redis.asyncio import Redis
 
 from spawner.model import Phase
 from spawner.store.keys import Keys
-from tests.peers.peer import HOST, Peer
+from tests.peers.peer import HOST, START_TIMEOUT_S, Peer
 from tests.peers.rest_api import TOKEN, put_routes
 from tests.redis_server import RedisServer
 from tests.serving import COMMAND, free_port
@@ -23,8 +24,8 @@ from tests.waiting import eventually
 
 _INSTANCE = "peer"
 _AT_ONCE = 1000
-#: An environment that comes and goes: when its end is known, all before it is.
-_LAST = "last"
+#: Environments that come and go: when the end of one is known, all before it is.
+_FIRST, _LAST = "first", "last"
 _CONFIG = """
 host = "{host}"
 port = {port}
@@ -90,36 +91,42 @@ class Tmpenv(Peer):
         await asyncio.to_thread(self.redis.stop)
 
     async def lead(self) -> None:
-        channel = Keys(_INSTANCE).events
         async with Redis.from_url(self.redis.url) as client:
 
             async def is_heard() -> bool:
-                return bool((await client.pubsub_numsub(channel))[0][1])
+                await self._publish(client, self._passing(_FIRST))
+                return await self._knows(_FIRST)
 
-            await eventually(is_heard)
-            events = [*self._events()]
-            for start in range(0, len(events), _AT_ONCE):
-                async with client.pipeline(transaction=False) as pipeline:
-                    for event in events[start : start + _AT_ONCE]:
-                        pipeline.publish(channel, event)
-                    await pipeline.execute()
-        await eventually(self._knows_all, within=60)
+            async def knows_all() -> bool:
+                return await self._knows(_LAST)
 
-    def _events(self) -> Iterator[str]:
-        for name in self.ids:
-            yield self._event(name, Phase.ASSIGNED, 1)
-        yield self._event(_LAST, Phase.ASSIGNED, 1)
-        yield self._event(_LAST, Phase.STOPPED, 2)
+            # What is published before the data path listens is lost.
+            await eventually(is_heard, within=START_TIMEOUT_S)
+            events = [self._event(name, Phase.ASSIGNED, 1) for name in self.ids]
+            await self._publish(client, [*events, *self._passing(_LAST)])
+            await eventually(knows_all, within=START_TIMEOUT_S)
 
-    def _event(self, name: str, phase: Phase, version: int) -> str:
-        """Write what ``publish`` in the store's scripts would."""
-        facts = {"host": HOST, "port": self.upstream_port, "auth": "proxy", "ticket": ""}
-        return json.dumps(
-            {**facts, "id": name, "template": "peer", "phase": phase, "version": version}
-            | {"reason": _LAST if phase is Phase.STOPPED else ""}
+    async def _publish(self, client: Any, events: Sequence[str]) -> None:
+        for start in range(0, len(events), _AT_ONCE):
+            async with client.pipeline(transaction=False) as pipeline:
+                for event in events[start : start + _AT_ONCE]:
+                    pipeline.publish(Keys(_INSTANCE).events, event)
+                await pipeline.execute()
+
+    def _passing(self, name: str) -> Sequence[str]:
+        return (
+            self._event(name, Phase.ASSIGNED, 1),
+            self._event(name, Phase.STOPPED, 2, reason=name),
         )
 
-    async def _knows_all(self) -> bool:
-        url = f"http://{HOST}:{self.port}/user/{_LAST}/"
+    def _event(self, name: str, phase: Phase, version: int, reason: str = "") -> str:
+        """Write what ``publish`` in the store's scripts would."""
+        facts = {"id": name, "template": "peer", "phase": phase, "version": version}
+        where = {"host": HOST, "port": self.upstream_port, "auth": "proxy"}
+        return json.dumps({**facts, **where, "reason": reason, "ticket": ""})
+
+    async def _knows(self, name: str) -> bool:
+        """Ask for an environment that has come and gone."""
+        url = f"http://{HOST}:{self.port}/user/{name}/"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
-            return response.status == 410 and (await response.json())["reason"] == _LAST
+            return bool((await response.json())["reason"] == name)
