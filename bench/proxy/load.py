@@ -42,6 +42,7 @@ async def prepared(
     """Prepare visitors of the proxy at ``port``; give what sets them to work."""
     visited = ids[:: max(1, len(ids) // _VISITED)][:_VISITED]
     if isinstance(load, Requests):
+        seconds = max(seconds, load.least_seconds)
         yield lambda: _requests(load, port, visited, backend, seconds=seconds)
         return
     message_bytes = load.message_bytes if isinstance(load, Echoes) else 0
@@ -95,8 +96,9 @@ async def _requests(
     )
     output, _ = await process.communicate()
     facts = json.loads(output.decode().strip().rpartition("\n")[2])
-    if process.returncode or facts["errors"] or not facts["requests"]:
-        raise AssertionError(output.decode())
+    assert not process.returncode, output
+    assert not facts["errors"], output
+    assert facts["requests"], f"no request ended within {seconds} s: give it more --seconds"
     if load.upload_bytes:
         units = (backend.received_bytes() - received) / MIB
     else:

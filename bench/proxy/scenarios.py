@@ -24,6 +24,7 @@ class Requests:
     upload_bytes: int = 0
     is_varied: bool = False  # a header differs in each request
     closes: bool = False  # a new connection for each request
+    least_seconds: int = 1  # that a round takes, for some request to end in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +114,9 @@ def _bodies() -> tuple[Group, ...]:
         (100 * MIB, "100 MiB", 2),
     ):
         name, shown = _name(text), f"{text}, {_connections(number)}"
-        down = Requests(connections=number, download_bytes=size)
-        up = Requests(connections=number, upload_bytes=size)
+        seconds = 3 if size > 10 * MIB else 1
+        down = Requests(connections=number, download_bytes=size, least_seconds=seconds)
+        up = Requests(connections=number, upload_bytes=size, least_seconds=seconds)
         groups.append((Scenario(name=f"down-{name}", title=f"download {shown}", load=down),))
         groups.append((Scenario(name=f"up-{name}", title=f"upload {shown}", load=up),))
     return tuple(groups)
