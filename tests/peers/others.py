@@ -7,12 +7,11 @@ body, or for a full buffer, before it passes bytes on.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tests.components import CHP
 from tests.peers.peer import HOST, Peer
-from tests.peers.rest_api import TOKEN, put_routes
-from tests.serving import free_port
+from tests.peers.rest_api import RestPeer
 from tests.waiting import eventually
 
 _NGINX = """
@@ -150,20 +149,11 @@ class Haproxy(Peer):
         return ["haproxy", "-db", "-f", str(conf)]
 
 
-class ConfigurableHttpProxy(Peer):
-    """configurable-http-proxy as it comes, with its routes put over its REST API."""
+class ConfigurableHttpProxy(RestPeer):
+    """configurable-http-proxy as it comes."""
 
     name = "chp"
     component = "chp"
 
     def command(self) -> Sequence[str]:
-        self.api_port = free_port()
-        listen = ["--ip", HOST, "--port", str(self.port)]
-        return [str(CHP), *listen, "--api-ip", HOST, "--api-port", str(self.api_port)]
-
-    def variables(self) -> Mapping[str, str]:
-        return {"CONFIGPROXY_AUTH_TOKEN": TOKEN}
-
-    async def lead(self) -> None:
-        await self.until_listening(self.api_port)
-        await put_routes(self.api_port, self.ids, f"http://{HOST}:{self.upstream_port}")
+        return [str(CHP), *self.flags()]

@@ -7,7 +7,7 @@ hundred thousand of them without as many environments.
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 from spawner.model import Phase
 from spawner.store.keys import Keys
 from tests.peers.peer import HOST, START_TIMEOUT_S, Peer
-from tests.peers.rest_api import TOKEN, put_routes
+from tests.peers.rest_api import RestPeer
 from tests.redis_server import RedisServer
-from tests.serving import COMMAND, free_port
+from tests.serving import COMMAND
 from tests.waiting import eventually
 
 _INSTANCE = "peer"
@@ -41,22 +41,14 @@ size = 0
 """
 
 
-class TmpenvProxy(Peer):
-    """The data path alone, with its routes put over the REST API."""
+class TmpenvProxy(RestPeer):
+    """The data path alone."""
 
     name = "tmpenv-proxy"
     component = "redis-server"
 
     def command(self) -> Sequence[str]:
-        self.api_port = free_port()
-        listen = ["--ip", HOST, "--port", str(self.port), "--api-port", str(self.api_port)]
-        return [COMMAND, "proxy", *listen]
-
-    def variables(self) -> Mapping[str, str]:
-        return {"CONFIGPROXY_AUTH_TOKEN": TOKEN}
-
-    async def lead(self) -> None:
-        await put_routes(self.api_port, self.ids, f"http://{HOST}:{self.upstream_port}")
+        return [COMMAND, "proxy", *self.flags()]
 
 
 class Tmpenv(Peer):
