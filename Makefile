@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Docker's daemon and ip stand where not every root looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: run test check bench image clean
+.PHONY: run test soak check bench image clean
 
 run: $(VENV)/.lab
 	@scripts/setup.sh redis $(BIN)/python
@@ -20,6 +20,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
+
+# The soak alone: make soak MINUTES=30 VISITORS=200 SEED=7
+soak: $(VENV)/.dev
+	@scripts/setup.sh redis $(BIN)/python
+	SOAK_MINUTES=$(MINUTES) SOAK_VISITORS=$(VISITORS) SOAK_SEED=$(SEED) \
+		$(BIN)/python -m pytest -s tests/soak $(ARGS)
 
 bench: $(VENV)/.dev $(VENV)/.lab
 	tests/provision/provision.sh
