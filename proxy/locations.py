@@ -55,7 +55,7 @@ def read_location(text: str) -> Location:
         return Location("", 0, path=_socket(parts), base=base, query=query)
     if parts.scheme not in _DEFAULT_PORTS:
         raise BadLocation("it begins with none of http://, https:// and http+unix://")
-    if not parts.hostname or port == 0:
+    if not parts.hostname or not _can_be_looked_up(parts.hostname) or port == 0:
         raise BadLocation("it has no host, or no port that can be")
     return Location(
         parts.hostname,
@@ -64,6 +64,14 @@ def read_location(text: str) -> Location:
         base=base,
         query=query,
     )
+
+
+def _can_be_looked_up(host: str) -> bool:
+    try:
+        host.encode("idna")  # as every look-up does first
+    except UnicodeError:
+        return False
+    return True
 
 
 def _socket(parts: SplitResult) -> str:

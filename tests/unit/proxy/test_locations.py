@@ -10,6 +10,8 @@ READ = [
     ("http://127.0.0.1:8888", Location("127.0.0.1", 8888)),
     ("http://127.0.0.1:8888/", Location("127.0.0.1", 8888)),
     ("http://hub", Location("hub", 80)),
+    ("http://my_hub.example.", Location("my_hub.example.", 80)),
+    ("http://bücher.example", Location("bücher.example", 80)),
     ("https://hub", Location("hub", 443, is_tls=True)),
     ("HTTPS://Hub.Example:8443/a", Location("hub.example", 8443, is_tls=True, base=b"/a")),
     ("http://[::1]:8081/hub/", Location("::1", 8081, base=b"/hub/")),
@@ -18,6 +20,7 @@ READ = [
     ("http://user:pass@h:1", Location("h", 1)),
     ("http://h:1/#part", Location("h", 1)),
     ("http+unix://%2Frun%2Fhub.sock", Location("", 0, path="/run/hub.sock")),
+    ("http+unix://%2F" + "a" * 90, Location("", 0, path="/" + "a" * 90)),
     ("unix+http://%2Frun%2FHub.sock/b", Location("", 0, path="/run/Hub.sock", base=b"/b")),
 ]
 REFUSED = [
@@ -29,6 +32,8 @@ REFUSED = [
     "http://",
     "http:///x",
     "http://:80",
+    "http://a..b",
+    "http://" + "a" * 64,
     "http://h:0",
     "http://h:65536",
     "http://h:x",
