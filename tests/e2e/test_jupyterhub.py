@@ -36,7 +36,7 @@ c.Spawner.default_url = "/api"
 c.JupyterHub.last_activity_interval = 1  # seconds, between looks at the proxy's routes
 c.JupyterHub.services = [{{"name": "script", "api_token": "{token}-script"}}]
 c.JupyterHub.load_roles = [
-    {{"name": "script", "services": ["script"], "scopes": ["servers", "access:servers"]}}
+    {{"name": "script", "services": ["script"], "scopes": ["servers"]}}
 ]
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
@@ -52,6 +52,7 @@ class Site:
         self.port, self.hub_port, self.api_port = free_port(), free_port(), free_port()
         self.url = URL(f"http://127.0.0.1:{self.port}")
         self.user = URL(f"{self.url}/user/{USER}/", encoded=True)
+        self.home = directory / f"home-{USER}"
         self.proxy: subprocess.Popen[bytes]
         self.hub: subprocess.Popen[bytes]
 
@@ -117,20 +118,22 @@ class Site:
             assert answer.status == 302, await answer.text()
 
     async def is_in(self) -> bool:
-        """Go to the server as a browser does, through all of the hub's redirects."""
-        async with self.browser.get(self.user / "api") as answer:
-            return answer.status == 200 and "version" in await answer.json()
+        """Open a file on the server as a browser does, through all of the hub's redirects."""
+        async with self.browser.get(self.user / "files" / "hello.txt") as answer:
+            return answer.status == 200 and await answer.text() == "hello"
 
     async def start_kernel(self) -> str:
-        """Start a kernel as a script does."""
+        """Start a kernel as the user's page does, by their login alone."""
         url = self.user / "api" / "kernels"
-        async with self.browser.post(url, headers=SCRIPT) as answer:
+        headers = {"X-XSRFToken": self.xsrf(self.user)}
+        async with self.browser.post(url, headers=headers) as answer:
             assert answer.status == 201, await answer.text()
             return str((await answer.json())["id"])
 
     async def run(self, kernel: str, code: str) -> str:
-        """Run a cell over a WebSocket; give what it prints."""
+        """Run a cell over a WebSocket, as the page does; give what it prints."""
         url = self.user / "api" / "kernels" / kernel / "channels"
+        headers = {"Origin": str(self.url), "Sec-Fetch-Mode": "websocket"}
         request = uuid.uuid4().hex
         header = {"msg_id": request, "msg_type": "execute_request", "session": uuid.uuid4().hex,
                   "username": "", "version": "5.3", "date": ""}  # fmt: skip
@@ -138,7 +141,7 @@ class Site:
                    "allow_stdin": False, "stop_on_error": True}  # fmt: skip
         message = {"channel": "shell", "header": header, "parent_header": {}, "metadata": {},
                    "content": content, "buffers": []}  # fmt: skip
-        async with asyncio.timeout(60), self.browser.ws_connect(url, headers=SCRIPT) as channel:
+        async with asyncio.timeout(60), self.browser.ws_connect(url, headers=headers) as channel:
             await channel.send_json(message)
             async for received in channel:
                 told = json.loads(received.data)
@@ -171,6 +174,8 @@ async def running(site: Site) -> AsyncIterator[Site]:
 
 async def test_a_user_works_through_the_proxy_and_its_restart(site: Site) -> None:
     await site.log_in()
+    site.home.mkdir()
+    (site.home / "hello.txt").write_text("hello")
     async with site.browser.get(site.url / "hub" / "spawn") as answer:
         assert answer.status == 200, await answer.text()
     await eventually(site.has_user, within=60)
@@ -184,6 +189,7 @@ async def test_a_user_works_through_the_proxy_and_its_restart(site: Site) -> Non
     await eventually(site.has_user, within=60)
 
     assert (await site.routes()).keys() == {"/", f"/user/{USER}"}
+    assert await site.is_in()  # by the login from before
     assert await site.run(kernel, "print(kept + 1)") == "43\n"
 
     stop = site.url / "hub" / "api" / "users" / USER / "server"
