@@ -39,6 +39,7 @@ class Client(asyncio.Protocol):
         "_is_head_dated",
         "_is_held_by_buffer",
         "_is_taking",
+        "_left",
         "_peer",
         "_waiting",
         "body",
@@ -67,6 +68,7 @@ class Client(asyncio.Protocol):
         self.is_held_by_target = False
         self._is_closing = False
         self._is_taking = False
+        self._left: float = math.inf  # of the last answer, when that was last looked at
 
     # ---- what the transport calls
 
@@ -333,8 +335,10 @@ class Client(asyncio.Protocol):
         self.deadline = math.inf
         settings = self.edge.settings
         if self._is_closing:
-            if self.transport.get_write_buffer_size():
-                self.deadline = now + settings.linger_timeout_s
+            left = self.transport.get_write_buffer_size()
+            if 0 < left < self._left:  # it is being read, however slowly
+                self._left = left
+                self.deadline = now + settings.body_timeout_s
             else:
                 self.transport.abort()
         elif self.exchange is not None:

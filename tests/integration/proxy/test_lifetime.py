@@ -120,6 +120,25 @@ async def test_a_slow_response_has_no_limit_by_default(bare_stage: Stage) -> Non
     assert status((await visitor.response())[0]) == 200
 
 
+async def test_who_does_not_read_the_last_answer_is_cut_off_in_the_end(bare_stage: Stage) -> None:
+    stage = await bare_stage.start(linger_timeout_s=0.05, body_timeout_s=0.2)
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+    visitor.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await visitor.send(get("/user/abc/", "Connection: close"))
+    upstream = await environment.accept()
+    await upstream.head()
+    await upstream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    (client,) = stage.proxy._edge.clients
+    while not client.transport.get_write_buffer_size():
+        await upstream.send(b"x" * 64 * 1024)
+        await asyncio.sleep(0.001)  # for the proxy to take it
+
+    await upstream.close()
+
+    await settled(lambda: stage.proxy.counts.connections == 0)
+
+
 async def test_draining_finishes_requests_and_closes_the_rest(stage: Stage) -> None:
     environment = await stage.environment("abc")
     busy, idle = await stage.visit(), await stage.visit()
