@@ -64,8 +64,10 @@ class Routing:
         if event.phase is None:
             return
         standing = STANDINGS[event.phase]
-        # Who is not asked for need not be remembered as gone.
-        if standing is Standing.LIVE or self._table.get(event.environment_id) is not None:
+        # An end is remembered whoever's it is: the answer to a question that is under way may
+        # be from before it. A start need not be, before somebody asks for it.
+        is_start = standing is Standing.STARTING
+        if not is_start or self._table.get(event.environment_id) is not None:
             self._table.put(self._route(event, event.environment_id, event.phase))
 
     async def look_up(self, environment_id: str) -> Route:

@@ -14,6 +14,7 @@ from spawner.identity import Tokens
 from spawner.model import Auth, Environment, Phase, Pool, Template
 from spawner.store.connection import Connection
 from spawner.store.keys import Keys
+from spawner.store.records import Event
 from spawner.store.store import Store
 from tests.deployment import SECRET, Deployment
 from tests.redis_server import RedisServer
@@ -85,6 +86,24 @@ async def test_an_environment_that_shows_its_token_itself_gets_none_from_the_edg
 
     assert route.standing is Standing.LIVE
     assert route.authorization == b""
+
+
+@pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.STOPPED])
+async def test_an_end_overtakes_the_answer_of_a_question_from_before_it(
+    tmpenv: Deployment, router: Router, phase: Phase
+) -> None:
+    environment = await tmpenv.service.launch("t", within=WITHIN)
+    await router.until(environment.id, Standing.LIVE)
+    router.table.forget(environment.id)
+    late = await router.routing.look_up(environment.id)
+
+    end = Event(environment.id, "t", phase, environment.version + 1)
+    router.routing.hear(end)
+    router.table.put(late)
+
+    route = router.table.get(environment.id)
+    assert route is not None
+    assert route.standing is (Standing.DRAINING if phase is Phase.DRAINING else Standing.GONE)
 
 
 async def test_a_spare_is_nobodys_to_visit(tmpenv: Deployment, router: Router) -> None:
