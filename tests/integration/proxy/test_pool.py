@@ -225,7 +225,7 @@ async def test_a_connection_opened_after_the_route_went_is_not_kept() -> None:
     environment = await Environment().start()
     environment.answer_all()
     router = RouteTakenAwayOnceFound(ProxySettings())
-    router.put("/", Location("127.0.0.1", environment.port), {})
+    router.put("/", Location("127.0.0.1", environment.port))
     proxy = Proxy(router=router, settings=ProxySettings(), page=lambda _: b"")
     listeners = listen("127.0.0.1", 0)
     await proxy.serve(listeners[0])
