@@ -2,14 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, ip_address
 
 from proxy.absence import absent
 from proxy.client import Client
 from proxy.cors import Cors
 from proxy.counts import Counts
-from proxy.errors import HTML, Answer, EdgeError, render_head, render_json
+from proxy.errors import HTML, Answer, EdgeError, Page, render_head, render_json
 from proxy.request import Request
 from proxy.request_head import HeaderReader, Headers, Peer
 from proxy.router import Router
@@ -17,6 +17,9 @@ from proxy.settings import ProxySettings
 from proxy.tunnel import Tunnel
 
 _LONGEST_SWEEP_S = 1.0
+
+#: Gives what a person reads of an error who made a request.
+Show = Callable[[EdgeError, Request], Page]
 
 #: Gives what is answered in place of an error, or None if the error may speak for itself.
 Explain = Callable[[EdgeError, Request], Awaitable[Answer] | None]
@@ -34,8 +37,7 @@ class Edge:
         *,
         router: Router,
         settings: ProxySettings,
-        page: Callable[[EdgeError], bytes],
-        page_headers: Mapping[str, str],
+        page: Show,
         explain: Explain | None,
         clock: Callable[[], float],
     ) -> None:
@@ -45,9 +47,6 @@ class Edge:
         self.settings = settings
         self.page = page
         self.explain = explain
-        self._page_lines = b"".join(
-            f"\r\n{name}: {value}".encode() for name, value in page_headers.items()
-        )
         self.clock = clock
         self.cors = Cors(settings.cors_origins, settings.cors_max_age_s)
         self.reader = HeaderReader(
@@ -104,15 +103,14 @@ class Edge:
         """Return what ``error`` says to who made ``request``."""
         retry_after_s = error.retry_after_s
         if request is not None and request.headers.is_navigation and not request.is_upgrade:
-            return Answer(error.status, self.page(error), HTML, retry_after_s=retry_after_s)
+            body, lines = self.page(error, request)
+            return Answer(error.status, body, HTML, retry_after_s=retry_after_s, lines=lines)
         return Answer(error.status, render_json(error), retry_after_s=retry_after_s)
 
     def render(self, answer: Answer, request: Request | None, *, keep: bool) -> bytes:
         """Return the whole answer to ``request``, whose head may not have been readable."""
         self.count(b"%d" % answer.status)
         extra = self.cors.lines(None) if request is None else request.headers.cors
-        if answer.content_type == HTML:
-            extra += self._page_lines
         if not keep:
             extra += b"\r\nConnection: close"
         elif request is not None and request.minor == 0:

@@ -5,12 +5,14 @@
 - :class:`BadResponse`: a target's head is not one that may be relayed.
 - :class:`EdgeError`: the answer itself, rendered as JSON here and as a page by
   whoever runs the proxy.
+- :class:`Page`: what a person reads of one.
 - :class:`Answer`: an answer that is rendered already, of an error or not.
 """
 
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
@@ -29,6 +31,13 @@ class EdgeError:
     retry_after_s: int | None = None
 
 
+class Page(NamedTuple):
+    """What a person reads of an :class:`EdgeError`."""
+
+    body: bytes
+    lines: bytes = b""  # header lines that go with it, each after a CRLF
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer of the edge's own, but for what depends on the connection."""
@@ -38,6 +47,7 @@ class Answer:
     content_type: bytes = JSON
     content_encoding: bytes = b""
     retry_after_s: int | None = None
+    lines: bytes = b""  # more header lines, each after a CRLF
 
 
 class Refusal(Exception):
@@ -86,4 +96,4 @@ def render_head(answer: Answer, extra: bytes) -> bytes:
         lines.append(b"Content-Encoding: " + answer.content_encoding)
     if answer.retry_after_s is not None:
         lines.append(b"Retry-After: %d" % answer.retry_after_s)
-    return b"\r\n".join(lines) + extra + b"\r\n\r\n"
+    return b"\r\n".join(lines) + answer.lines + extra + b"\r\n\r\n"

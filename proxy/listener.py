@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from proxy.client import Client
 from proxy.counts import Counts
-from proxy.edge import Edge, Explain
-from proxy.errors import EdgeError
+from proxy.edge import Edge, Explain, Show
 from proxy.router import Router
 from proxy.settings import ProxySettings
 from proxy.sockets import BACKLOG, Listeners
@@ -24,8 +23,7 @@ class Proxy:
         *,
         router: Router,
         settings: ProxySettings,
-        page: Callable[[EdgeError], bytes],
-        page_headers: Mapping[str, str] | None = None,
+        page: Show,
         explain: Explain | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -34,7 +32,6 @@ class Proxy:
             router=router,
             settings=settings,
             page=page,
-            page_headers=page_headers or {},
             explain=explain,
             clock=clock,
         )

@@ -37,6 +37,7 @@ _READ = frozenset(
         b"host",
         b"origin",
         b"sec-fetch-mode",
+        b"service-worker",
     )
 )
 _FINDER = line_finder((*HOP_BY_HOP, *_CLAIMS, *_READ))
@@ -67,12 +68,16 @@ class Headers:
     length: int
     has_host: bool
     host: bytes
+    seen_scheme: bytes  # how the visitor sees us: of the first proxy, if we trust the last
+    seen_host: bytes
     has_authorization: bool
     closes: bool
     keeps_alive: bool
     wants_websocket: bool
     expects_continue: bool
     is_navigation: bool
+    opens_page: bool  # what is answered runs as a page, whatever it is
+    is_worker_script: bool  # what is answered runs as a service worker
     origin: bytes | None
     is_preflight: bool
     requested_headers: bytes
@@ -102,7 +107,10 @@ class HeaderReader:
         lowered = block.lower()
         found = find(_FINDER, lowered)
         connection = options(found[b"connection"]) if b"connection" in found else _NOTHING
+        host = _value(block, lowered, b"host") if b"host" in found else b""
+        scheme, seen_host = _seen(block, lowered, found, peer, host)
         kept = _kept(block, lowered, found, connection, peer)
+        kept += _forwarding_lines(found, peer, scheme, seen_host)
         origin = _value(block, lowered, b"origin") if b"origin" in found else None
         own_cookies = self._own_cookies_prefix in found.get(b"cookie", b"")
         return Headers(
@@ -110,7 +118,9 @@ class HeaderReader:
             kept_whole=kept,
             length=_read_length(found),
             has_host=_has_host(lowered, found),
-            host=_value(block, lowered, b"host") if b"host" in found else b"",
+            host=host,
+            seen_scheme=_first(scheme),
+            seen_host=_first(seen_host),
             has_authorization=b"authorization" in found,
             closes=b"close" in connection,
             keeps_alive=b"keep-alive" in connection,
@@ -118,6 +128,8 @@ class HeaderReader:
             and b"websocket" in options(found.get(b"upgrade", b"")),
             expects_continue=b"expect" in found,
             is_navigation=_is_navigation(found),
+            opens_page=_opens_page(found),
+            is_worker_script=b"service-worker" in found,
             origin=origin,
             is_preflight=origin is not None and b"access-control-request-method" in found,
             requested_headers=found.get(b"access-control-request-headers", b"").strip(b" \t"),
@@ -144,22 +156,33 @@ def _kept(
         removed = {name for name in removed if name in HOP_BY_HOP or name in _MERGED}
     if not connection <= USUAL_OPTIONS:
         removed |= named_by(connection)
-    kept = without_lines(block, lowered, removed) if removed else block
-    return kept + _forwarding_lines(block, lowered, found, peer)
+    return without_lines(block, lowered, removed) if removed else block
 
 
-def _forwarding_lines(block: bytes, lowered: bytes, found: Found, peer: Peer) -> bytes:
-    addresses, scheme = peer.address, peer.scheme
-    host = _value(block, lowered, b"host") if b"host" in found else b""
+def _seen(
+    block: bytes, lowered: bytes, found: Found, peer: Peer, host: bytes
+) -> tuple[bytes, bytes]:
+    """Return scheme and host under which the visitor sees us, as far as we believe it."""
+    scheme = peer.scheme
     if peer.is_trusted:
-        if b"x-forwarded-for" in found:
-            addresses = found[b"x-forwarded-for"].strip(b" \t") + b", " + addresses
         if b"x-forwarded-proto" in found:
             scheme = found[b"x-forwarded-proto"].strip(b" \t")
         if b"x-forwarded-host" in found:
             host = _value(block, lowered, b"x-forwarded-host")
+    return scheme, host
+
+
+def _forwarding_lines(found: Found, peer: Peer, scheme: bytes, host: bytes) -> bytes:
+    addresses = peer.address
+    if peer.is_trusted and b"x-forwarded-for" in found:
+        addresses = found[b"x-forwarded-for"].strip(b" \t") + b", " + addresses
     lines = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b" % (addresses, scheme)
     return lines + b"\r\nX-Forwarded-Host: " + host if host else lines
+
+
+def _first(value: bytes) -> bytes:
+    """Return what the first of several proxies said."""
+    return value.partition(b",")[0].strip(b" \t") if b"," in value else value
 
 
 def _outer_prefix(block: bytes, lowered: bytes, found: Found, peer: Peer) -> bytes:
@@ -202,3 +225,12 @@ def _is_navigation(found: Found) -> bool:
     if b"text/html" not in found.get(b"accept", b""):
         return False
     return found.get(b"sec-fetch-mode", b"navigate").strip(b" \t") == b"navigate"
+
+
+def _opens_page(found: Found) -> bool:
+    # What a browser says of the mode, it says itself, also for <object> and <embed>, whose
+    # Accept may be anything. Browsers that say nothing of it name HTML for pages alone.
+    mode = found.get(b"sec-fetch-mode")
+    if mode is None:
+        return b"text/html" in found.get(b"accept", b"")
+    return mode.strip(b" \t") == b"navigate"

@@ -24,9 +24,7 @@ from web.activity import ActivityWriter
 from web.certificate import CertificateFiles, renew
 from web.config import PagesSettings
 from web.data_path import Tell
-from web.middleware import security_headers
-from web.problem_pages import edge_pages
-from web.rendering import Renderer
+from web.edge_pages import EdgePages
 from web.routing import Routing
 
 
@@ -54,8 +52,7 @@ class EnvironmentsPath:
                 mount=work.mount,
             ),
             settings=work.proxy,
-            page=edge_pages(Renderer(work.pages.title, work.mount)),
-            page_headers=security_headers(work.pages),
+            page=EdgePages(work.pages, work.mount),
         )
         self.duties = (feed.run, routing.run, self._writer.run)
 

@@ -4,7 +4,6 @@ The same words serve the application's own answers and those that the edge
 gives for environments that are gone or not yet there.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -68,12 +67,8 @@ def problem_page(
     )
 
 
-def edge_pages(renderer: Renderer) -> Callable[[EdgeError], bytes]:
-    """Give what makes the page for an answer of the edge about one environment."""
-    return lambda error: _edge_page(renderer, error).encode()
-
-
-def _edge_page(renderer: Renderer, error: EdgeError) -> str:
+def edge_page(renderer: Renderer, error: EdgeError) -> str:
+    """Give the page for an answer of the edge about one environment."""
     is_over = error.status == 410
     template = quote(error.template, safe="")
     ways = [Way("To the start page", renderer.mount)]

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from proxy.errors import Answer, EdgeError
+from proxy.errors import Answer, EdgeError, Page
 from proxy.locations import Location
 from proxy.request import Request
 
@@ -33,10 +33,10 @@ _PAGE = (
 )
 
 
-def plain_page(error: EdgeError) -> bytes:
+def plain_page(error: EdgeError, _request: Request) -> Page:
     """Return the page for who asked with a browser where there are no other pages."""
     title = f"{error.status} {HTTPStatus(error.status).phrase}"
-    return _PAGE.format(title=escape(title), text=escape(error.message)).encode()
+    return Page(_PAGE.format(title=escape(title), text=escape(error.message)).encode())
 
 
 class ErrorPages:

@@ -13,8 +13,9 @@ from typing import Self
 
 from proxy.activity import ActivityLog
 from proxy.environments import EnvironmentRouter
-from proxy.errors import EdgeError
+from proxy.errors import EdgeError, Page
 from proxy.listener import Proxy
+from proxy.request import Request
 from proxy.routes import Route, RoutesUnavailable, RouteTable, Standing
 from proxy.settings import ProxySettings
 from proxy.sockets import listen, port_of
@@ -221,16 +222,17 @@ class Stage:
             ),
             settings=checked,
             page=self._page,
-            page_headers={"Content-Security-Policy": "default-src 'none'"},
         )
         listeners = listen("127.0.0.1", 0)
         self.port = port_of(listeners)
         await self.proxy.serve(listeners[0])
         return self
 
-    def _page(self, error: EdgeError) -> bytes:
+    def _page(self, error: EdgeError, _request: Request) -> Page:
         self.pages.append(error)
-        return b"<h1>%d</h1>" % error.status
+        return Page(
+            b"<h1>%d</h1>" % error.status, b"\r\nContent-Security-Policy: default-src 'none'"
+        )
 
     async def environment(self, name: str = "abc", **route: object) -> Environment:
         """Start an environment that is live under ``/user/<name>/``."""

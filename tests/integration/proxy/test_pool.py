@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from proxy.errors import Page
 from proxy.listener import Proxy
 from proxy.locations import Location
 from proxy.prefix_router import PrefixRouter
@@ -226,7 +227,7 @@ async def test_a_connection_opened_after_the_route_went_is_not_kept() -> None:
     environment.answer_all()
     router = RouteTakenAwayOnceFound(ProxySettings())
     router.put("/", Location("127.0.0.1", environment.port))
-    proxy = Proxy(router=router, settings=ProxySettings(), page=lambda _: b"")
+    proxy = Proxy(router=router, settings=ProxySettings(), page=lambda *_: Page(b""))
     listeners = listen("127.0.0.1", 0)
     await proxy.serve(listeners[0])
     visitor = Wire(*await asyncio.open_connection("127.0.0.1", port_of(listeners)))

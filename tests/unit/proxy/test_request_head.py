@@ -187,6 +187,28 @@ def test_what_a_trusted_proxy_says_is_appended_to() -> None:
     assert headers.outer_prefix == b"/Lab"
 
 
+FORWARDED = (b"X-Forwarded-Proto: HTTPS, http", b"X-Forwarded-Host: a.example:8443, b", b"Host: h")
+
+
+@pytest.mark.parametrize(
+    ("peer", "lines", "scheme", "host"),
+    [
+        (STRANGER, (b"Host: H:80",), b"http", b"H:80"),
+        (STRANGER, FORWARDED, b"http", b"h"),
+        (STRANGER, (), b"http", b""),
+        (TRUSTED, FORWARDED, b"https", b"a.example:8443"),
+        (TRUSTED, (b"Host: h",), b"http", b"h"),
+        (Peer(b"192.0.2.1", is_trusted=False, scheme=b"https"), (b"Host: h",), b"https", b"h"),
+    ],
+)
+def test_the_address_a_visitor_sees_is_the_first_proxys_if_the_last_is_trusted(
+    peer: Peer, lines: tuple[bytes, ...], scheme: bytes, host: bytes
+) -> None:
+    headers = read(*lines, peer=peer)
+
+    assert (headers.seen_scheme, headers.seen_host) == (scheme, host)
+
+
 @pytest.mark.parametrize(
     ("cookies", "forwarded"),
     [
@@ -390,3 +412,27 @@ def test_no_block_raises_anything_but_a_refusal(block: bytes) -> None:
     except Refusal as refusal:
         status = refusal.error.status
         assert status in (400, 431)
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_page"),
+    [
+        ((b"Accept: text/html,*/*", b"Sec-Fetch-Mode: navigate"), True),
+        ((b"Accept: */*", b"Sec-Fetch-Mode: Navigate"), True),
+        ((b"Sec-Fetch-Mode: navigate",), True),
+        ((b"Accept: text/html",), True),
+        ((b"Accept: */*",), False),
+        ((), False),
+        ((b"Accept: text/html", b"Sec-Fetch-Mode: cors"), False),
+        ((b"Accept: text/html", b"Sec-Fetch-Mode: websocket"), False),
+    ],
+)
+def test_what_is_run_as_a_page_is_told_from_what_a_script_asks_for(
+    lines: tuple[bytes, ...], is_page: bool
+) -> None:
+    assert read(*lines).opens_page is is_page
+
+
+def test_the_script_of_a_service_worker_is_known() -> None:
+    assert read(b"Service-Worker: script").is_worker_script
+    assert not read(b"Service-Worker-Allowed: /").is_worker_script

@@ -3,10 +3,12 @@
 import pytest
 
 from proxy.errors import EdgeError
-from web.problem_pages import edge_pages
+from web.problem_pages import edge_page
 from web.rendering import Renderer
 
-edge_page = edge_pages(Renderer("tmpenv"))
+
+def page_of(error: EdgeError) -> str:
+    return edge_page(Renderer("tmpenv"), error)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +22,7 @@ edge_page = edge_pages(Renderer("tmpenv"))
     ],
 )
 def test_the_end_is_told_in_plain_words_with_a_way_on(reason: str, words: str) -> None:
-    page = edge_page(EdgeError(410, "gone", "x", "abc", "lab", reason)).decode()
+    page = page_of(EdgeError(410, "gone", "x", "abc", "lab", reason))
 
     assert words in page
     assert 'href="/launch/lab?new=1"' in page
@@ -28,20 +30,20 @@ def test_the_end_is_told_in_plain_words_with_a_way_on(reason: str, words: str) -
 
 
 def test_without_a_template_the_way_on_is_the_start_page() -> None:
-    page = edge_page(EdgeError(410, "gone", "x", "abc")).decode()
+    page = page_of(EdgeError(410, "gone", "x", "abc"))
 
     assert "/launch/" not in page
     assert 'href="/"' in page
 
 
 def test_one_that_starts_is_tried_again() -> None:
-    page = edge_page(EdgeError(503, "starting", "It starts.", "abc", "lab", retry_after_s=2))
+    page = page_of(EdgeError(503, "starting", "It starts.", "abc", "lab", retry_after_s=2))
 
-    assert b'data-retry-after-s="2"' in page
-    assert b'http-equiv="refresh" content="2"' in page
+    assert 'data-retry-after-s="2"' in page
+    assert 'http-equiv="refresh" content="2"' in page
 
 
 def test_what_an_environment_said_is_escaped() -> None:
-    page = edge_page(EdgeError(410, "gone", "x", "abc", "lab", "it ended: <script>"))
+    page = page_of(EdgeError(410, "gone", "x", "abc", "lab", "it ended: <script>"))
 
-    assert b"<script>" not in page
+    assert "<script>" not in page
