@@ -58,22 +58,19 @@ class EnvironmentRouter:
         target = self._targets.get(environment_id)
         if target is not None and target.is_live:
             return target
-        route = self._routes.get(environment_id.decode())
-        if route is None or route.standing is Standing.STARTING:
-            return None
-        return self._judge(route)
+        return self._look(request)
 
     def ask(self, request: Request, answer: Callable[[Found], None]) -> None:
         """Ask the store about an environment that is not known to be live or gone."""
 
         def hear(route: Route | None) -> None:
-            answer(self._judge(route))
+            answer(self._judge(route, request))
 
         self._lookups.ask(request.destination.environment_id.decode(), hear)
 
     def why_not(self, request: Request) -> EdgeError:
         """Return what a request that came now would be answered."""
-        found = self.find(request)
+        found = self._look(request)
         return found if isinstance(found, EdgeError) else self._starting()
 
     def refused(self, target: Target) -> None:
@@ -92,7 +89,18 @@ class EnvironmentRouter:
             await target.close()
         self._targets.clear()
 
-    def _judge(self, route: Route | None) -> Found:
+    def _look(self, request: Request) -> Found | None:
+        """Return what is known of the environment that a request is for."""
+        environment_id = request.destination.environment_id
+        target = self._targets.get(environment_id)
+        if target is not None and target.is_live:
+            return self._enter(request, target)
+        route = self._routes.get(environment_id.decode())
+        if route is None or route.standing is Standing.STARTING:
+            return None
+        return self._judge(route, request)
+
+    def _judge(self, route: Route | None, request: Request) -> Found:
         """Return the target that ``route`` leads to, or why it leads nowhere."""
         if route is None:
             return EdgeError(
@@ -102,7 +110,7 @@ class EnvironmentRouter:
                 retry_after_s=self._settings.unavailable_retry_after_s,
             )
         if route.standing is Standing.LIVE:
-            return self._target_of(route)
+            return self._enter(request, self._target_of(route))
         if route.standing is Standing.STARTING:
             return self._starting(route.environment_id, route.template)
         return EdgeError(
@@ -113,6 +121,18 @@ class EnvironmentRouter:
             route.template,
             route.reason or "unknown",
         )
+
+    def _enter(self, _request: Request, target: Target) -> Found:
+        """Return what a request meets that leads to a live ``target``."""
+        return target
+
+    def _prefix_of(self, environment_id: bytes) -> bytes:
+        """Return the path under which an environment answers."""
+        return self._reader.environments + environment_id
+
+    def _own_host_of(self, _environment_id: bytes) -> bytes:
+        """Return the host that is an environment's own; empty where there is none."""
+        return b""
 
     def _starting(self, environment_id: str = "", template: str = "") -> EdgeError:
         return EdgeError(
@@ -128,8 +148,12 @@ class EnvironmentRouter:
         key = route.environment_id.encode()
         target = self._targets.get(key)
         if target is None:
-            prefix = self._reader.environments + key
-            target = Target(self._settings, environment_id=key, prefix=prefix)
+            target = Target(
+                self._settings,
+                environment_id=key,
+                prefix=self._prefix_of(key),
+                own_host=self._own_host_of(key),
+            )
             self._targets[key] = target
             target.clocks = self._activity.of(route.environment_id)
         if not target.is_live:

@@ -174,7 +174,9 @@ class Exchange:
         """Act on a head; return what follows an interim one."""
         minor, status, block = match.groups()
         at_prefix = not self.request.destination.rest
-        headers = read_response_headers(block, self.target.rules, at_prefix=at_prefix)
+        target = self.target
+        rules = target.rules_on_own_host if self.request.is_on_own_host else target.rules
+        headers = read_response_headers(block, rules, at_prefix=at_prefix)
         if status[0] == 0x31:  # 1xx: interim
             rest = data[match.end() :]
             if status.startswith(b"101"):

@@ -9,13 +9,13 @@ of its target are closed. Requests that are open go on to their end. So do
 WebSockets of a replaced route; those of one that is taken away are closed with 1001.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from proxy.activity import ActivityLog
 from proxy.errors import Answer, EdgeError
+from proxy.hosts import host_name
 from proxy.locations import Location
 from proxy.prefixes import Prefixes, decoded, depth_of, without_segments
 from proxy.request import Request
@@ -31,7 +31,6 @@ HEALTH = b"/_chp_healthz"
 _HEALTHY = Answer(200, b'{"status": "OK"}')
 _NOT_FOUND = EdgeError(404, "no_route", "No route leads there.")
 _REMOVED = EdgeError(503, "no_route", "The route was taken away.")
-_PORT = re.compile(rb"\.?(?::[0-9]*)?\Z")
 _LEGIBLE = "/@~!$&'()*+,;=:"
 
 
@@ -63,7 +62,7 @@ def key_of(prefix: str, *, is_host_first: bool) -> bytes:
     if not is_host_first:
         return key
     host, slash, path = key.partition(b"/")
-    return _host_name(host) + slash + path
+    return host_name(host) + slash + path
 
 
 class PrefixRouter:
@@ -138,7 +137,7 @@ class PrefixRouter:
         forwarded, path = read_origin(request.target)
         wanted = decoded(path)
         if self._options.host_routing:
-            wanted = _host_name(request.headers.host) + b"/" + wanted.lstrip(b"/")
+            wanted = host_name(request.headers.host) + b"/" + wanted.lstrip(b"/")
         route = self._routes.find(wanted)
         if route is None:
             return _NOT_FOUND
@@ -198,8 +197,3 @@ class PrefixRouter:
         if target is not None:
             target.retire()
             self._former.add(target)
-
-
-def _host_name(host: bytes) -> bytes:
-    """Return the name in a Host header, in the one form that is compared."""
-    return _PORT.sub(b"", host).lower()

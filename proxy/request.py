@@ -26,6 +26,7 @@ class Request:
     minor: int  # of HTTP/1.x
     headers: Headers
     destination: Destination = field(default=_NOWHERE)
+    is_on_own_host: bool = False  # an environment's, where all is its own
 
     @property
     def keeps_alive(self) -> bool:

@@ -1,12 +1,12 @@
 """Read a target's response head strictly, and keep what may reach the browser.
 
 All environments share one origin in the browser unless each has a host of its
-own. So what an environment could use to reach beyond its prefix (wide cookies,
-service workers, site-wide policies) is dropped, unless a setting allows it.
+own. So what an environment could use to reach beyond its prefix, or its host (wide
+cookies, service workers, site-wide policies), is dropped, unless a setting allows it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.errors import BadResponse
 from proxy.framing import CHUNKED, UNTIL_CLOSE
@@ -36,6 +36,8 @@ _SITE_WIDE = (
     b"public-key-pins-report-only",
     b"strict-transport-security",
 )
+# Its "cookies" are those of the whole domain, with every host below it.
+_DOMAIN_WIDE = frozenset((b"clear-site-data",))
 # The edge alone answers for origins (see proxy.cors); Expose-Headers may stay.
 _CORS = frozenset(
     (
@@ -76,6 +78,7 @@ class ResponseRules:
     confines_cookies: bool = False
     confines_workers: bool = False
     own_cookies_prefix: bytes = b""
+    own_host: bytes = b""  # the only one that cookies may name; in lower case
     own_origin: bytes = b""  # lower case; empty: Location is never rewritten
 
 
@@ -111,6 +114,21 @@ def environment_rules(
         confines_workers=not settings.allow_wide_service_workers,
         own_cookies_prefix=settings.own_cookies_prefix.encode(),
         own_origin=f"http://{authority}".lower().encode(),
+    )
+
+
+def own_host_rules(rules: ResponseRules, own_host: bytes) -> ResponseRules:
+    """Return the rules for an environment where it has an origin to itself.
+
+    ``rules`` are those for it under its prefix. What ends at its own host is its
+    own business; what reaches the hosts beside and above it stays as it was.
+    """
+    return replace(
+        rules,
+        removed=HOP_BY_HOP | _CORS | (rules.removed & _DOMAIN_WIDE),
+        prefix=b"",
+        confines_workers=False,
+        own_host=own_host,
     )
 
 
@@ -201,13 +219,18 @@ def _reaches_out(cookie: bytes, rules: ResponseRules, *, at_prefix: bool) -> boo
     for attribute in cookie.split(b";")[1:]:
         name, _, value = attribute.partition(b"=")
         name, value = name.strip(b" \t").lower(), value.strip(b" \t")
-        if name == b"domain":
+        if name == b"domain" and not _is_own_host(value, rules):
             return True
         if name == b"path" and value.startswith(b"/"):
             has_path = True
             if value != rules.prefix and not value.startswith(rules.prefix + b"/"):
                 return True
-    return at_prefix and not has_path
+    return at_prefix and not has_path and bool(rules.prefix)
+
+
+def _is_own_host(domain: bytes, rules: ResponseRules) -> bool:
+    # RFC 6265 §5.2.3: one dot in front means nothing.
+    return bool(rules.own_host) and domain.removeprefix(b".").lower() == rules.own_host
 
 
 def _is_inside(scope: bytes, prefix: bytes) -> bool:

@@ -29,7 +29,7 @@ class Destination(NamedTuple):
 
     target: bytes  # origin-form, as it is forwarded
     environment_id: bytes  # empty: the application
-    rest: bytes  # the path after user/<id>; the whole path for the application
+    rest: bytes  # the path after user/<id>; the whole path where it has no such beginning
 
 
 class TargetReader:
@@ -86,6 +86,19 @@ def read_origin(target: bytes) -> tuple[bytes, bytes]:
     if b"%" in path or b"/." in path:
         _check_path(path)
     return target, path
+
+
+def read_on_own_host(target: bytes, environment_id: bytes, prefix: bytes) -> Destination:
+    """Return the destination of ``target`` where every path is one environment's.
+
+    Raises:
+        Refusal: 400 for what no one may interpret.
+    """
+    target, path = read_origin(target)
+    rest = path[len(prefix) :]
+    if not path.startswith(prefix) or (rest and not rest.startswith(b"/")):
+        rest = path
+    return Destination(target, environment_id, rest)
 
 
 def _merge_slashes(target: bytes) -> tuple[bytes, bytes]:

@@ -9,7 +9,7 @@ import ssl
 from typing import TYPE_CHECKING, cast
 
 from proxy.activity import Clocks
-from proxy.response_head import ResponseRules, environment_rules
+from proxy.response_head import ResponseRules, environment_rules, own_host_rules
 from proxy.routes import Route
 from proxy.settings import ProxySettings
 
@@ -79,7 +79,12 @@ class Target:
     """
 
     def __init__(
-        self, settings: ProxySettings, *, environment_id: bytes = b"", prefix: bytes = b""
+        self,
+        settings: ProxySettings,
+        *,
+        environment_id: bytes = b"",
+        prefix: bytes = b"",
+        own_host: bytes = b"",
     ) -> None:
         self.settings = settings
         self.environment_id = environment_id
@@ -89,7 +94,9 @@ class Target:
         self.host = ""
         self.port = 0
         self.template = ""
+        self.own_host = own_host
         self.rules = ResponseRules()
+        self.rules_on_own_host = self.rules
         self.clocks: Clocks | None = None
         self.tls: ssl.SSLContext | None = None
         self.hides_own_cookies = bool(environment_id)
@@ -114,6 +121,7 @@ class Target:
         self.host, self.port = address
         self.template = route.template
         self.rules = environment_rules(self.settings, self.prefix, *address)
+        self.rules_on_own_host = own_host_rules(self.rules, self.own_host)
         self.authorization_line = (
             b"\r\nAuthorization: " + route.authorization if route.authorization else b""
         )

@@ -39,6 +39,7 @@ from web.ending import end_all
 from web.environments_path import EnvironmentsWork
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
 from web.metrics import DataPathCollector, application_of
+from web.origin import hosts_of
 from web.private_socket import private_socket
 from web.public_port import PublicPort
 from web.recipes import Recipes, recipes_for
@@ -182,6 +183,7 @@ class _Site:
             pages=settings.pages,
             mount=settings.base_url,
             certificate=self._certificate,
+            hosts=hosts_of(settings),
             instance=settings.instance,
             log_level=settings.log_level,
             log_format=settings.log_format,

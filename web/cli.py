@@ -60,6 +60,8 @@ def serve(
     metrics_host: Annotated[str | None, _option("metrics_host")] = None,
     metrics_port: Annotated[int | None, _option("metrics_port")] = None,
     take_over: Annotated[bool | None, _option("take_over")] = None,
+    environments_domain: Annotated[str | None, _option("environments_domain")] = None,
+    service_origin: Annotated[str | None, _option("service_origin")] = None,
     proxy_workers: Annotated[int | None, _option("proxy_workers")] = None,
     base_url: Annotated[str | None, _option("base_url")] = None,
     ssl_cert: Annotated[Path | None, _option("ssl_cert")] = None,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -52,6 +53,29 @@ def _source_expression(value: str) -> str:
     return value
 
 
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
+_ORIGIN = re.compile(rf"https?://(?:(?:{_LABEL}\.)*{_LABEL}|\[[0-9a-f:.]+\])(?::[0-9]+)?")
+
+
+def _domain(value: str) -> str:
+    name = value.lower().removesuffix(".")
+    if name and not _DOMAIN.fullmatch(name):
+        raise ValueError(
+            f'"{value}" is no domain: write envs.example.org, without scheme, port and "*."'
+        )
+    return name
+
+
+def _origin(value: str) -> str:
+    origin = value.lower().removesuffix("/")
+    if origin and not _ORIGIN.fullmatch(origin):
+        raise ValueError(f'"{value}" is no origin: write https://example.org, without a path')
+    return origin
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+ServiceOrigin = Annotated[str, AfterValidator(_origin)]
 Ancestor = Annotated[str, BeforeValidator(_source_expression)]
 
 
@@ -115,6 +139,15 @@ class Settings(BaseSettings):
         default=False,
         description="Take the port over from the tmpenv that listens on it, and have that one "
         "drain; both must share a Redis. Linux only",
+    )
+    environments_domain: Domain = Field(
+        "",
+        description="Gives each environment <id>.<domain>, an origin of its own "
+        "(docs/proxy.md); localhost to try it",
+    )
+    service_origin: ServiceOrigin = Field(
+        "",
+        description="Where links from there to the service lead; to the domain itself where unset",
     )
     proxy_workers: int = Field(
         1, ge=1, le=256, description="Processes that move bytes; 1 does it within tmpenv's own"

@@ -7,10 +7,13 @@ of all replicas, need not know of each other.
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from proxy.activity import ActivityLog
 from proxy.channel import Message
 from proxy.environments import EnvironmentRouter
+from proxy.host_router import HostRouter
+from proxy.hosts import EnvironmentHosts
 from proxy.listener import Proxy
 from proxy.routes import RouteTable
 from proxy.settings import ProxySettings
@@ -43,7 +46,7 @@ class EnvironmentsPath:
         routing = Routing(table, store, Tokens(work.secret), _suspecting(tell), mount=work.mount)
         feed.listen(routing.hear)
         self.proxy = Proxy(
-            router=EnvironmentRouter(
+            router=_router_kind(work.hosts)(
                 routes=table,
                 resolver=routing,
                 application=work.application,
@@ -52,7 +55,7 @@ class EnvironmentsPath:
                 mount=work.mount,
             ),
             settings=work.proxy,
-            page=EdgePages(work.pages, work.mount),
+            page=EdgePages(work.pages, work.mount, work.hosts),
         )
         self.duties = (feed.run, routing.run, self._writer.run)
 
@@ -73,6 +76,7 @@ class EnvironmentsWork:
     pages: PagesSettings
     mount: str
     certificate: CertificateFiles | None
+    hosts: EnvironmentHosts | None  # those of environments, where they have their own
     instance: str
     log_level: str
     log_format: str
@@ -85,6 +89,10 @@ class EnvironmentsWork:
         connection = Connection(self.redis_url, Keys(self.instance))
         stack.push_async_callback(connection.close)
         return EnvironmentsPath(self, connection, tell)
+
+
+def _router_kind(hosts: EnvironmentHosts | None) -> Callable[..., EnvironmentRouter]:
+    return EnvironmentRouter if hosts is None else partial(HostRouter, hosts=hosts)
 
 
 def _suspecting(tell: Tell) -> Callable[[str], None]:

@@ -17,7 +17,7 @@ from spawner.errors import UnknownTemplate
 from spawner.model import Auth, Environment, Phase, Template
 from web.auth import require_launch_by_link
 from web.context import SERVICE, SETTINGS, mount_of
-from web.origin import origin_of
+from web.origin import environment_origin, hosts_of, origin_of
 from web.problems import RequestRefused, bad_request
 from web.urlpath import BadUrlPath, inside
 from web.visits import is_embedded_resource, is_speculative
@@ -58,7 +58,10 @@ async def hand_out(request: web.Request, name: str, urlpath: str | None) -> web.
 def enter(request: web.Request, environment: Environment, landing: str) -> web.Response:
     """Send a visitor into their environment, and remember that it is theirs."""
     token = request.app[SERVICE].token(environment.id) if environment.auth is Auth.URL else ""
-    response = redirect(inside(environment.base_path, landing, token=token))
+    location = inside(environment.base_path, landing, token=token)
+    if hosts_of(request.app[SETTINGS]) is not None:
+        location = environment_origin(request, environment.id).url(location)
+    response = redirect(location)
     response.set_cookie(
         _cookie_name(request, environment.template),
         environment.id,

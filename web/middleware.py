@@ -98,17 +98,21 @@ def is_page_wanted(request: web.Request) -> bool:
     return wants_html(request.headers.get("Accept", ""))
 
 
-def security_headers(settings: PagesSettings) -> dict[str, str]:
-    """Give the headers that every answer of the application carries."""
+def security_headers(settings: PagesSettings, *, source: str = "") -> dict[str, str]:
+    """Give the headers that every answer of the application carries.
+
+    ``source`` is the origin of scripts and styles, unless it is the page's own.
+    """
+    source = source or "'self'"
     ancestors = " ".join(
         f"'{source}'" if source in ("self", "none") else source
         for source in settings.frame_ancestors
     )
     policy = (
         "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
+        f"script-src {source}",
+        f"style-src {source}",
+        f"img-src {source}",
         "connect-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",

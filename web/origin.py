@@ -2,12 +2,16 @@
 
 The application listens on a private unix socket behind our own edge, which
 drops what clients claim about themselves and sets these headers anew
-(:mod:`proxy.headers`). So they may be believed here, and only here.
+(:mod:`proxy.request_head`). So they may be believed here, and only here.
 """
 
 from dataclasses import dataclass
 
 from aiohttp import web
+
+from proxy.hosts import EnvironmentHosts
+from web.config import Settings
+from web.context import SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,26 @@ def origin_of(request: web.Request) -> Origin:
     scheme = _first(request.headers.get("X-Forwarded-Proto", "")) or "http"
     host = _first(request.headers.get("X-Forwarded-Host", "")) or request.host
     return Origin(scheme, host)
+
+
+def environment_origin(request: web.Request, environment_id: str) -> Origin:
+    """Give the origin of an environment's pages, as this client sees it.
+
+    It is ours unless environments have hosts of their own.
+    """
+    ours = origin_of(request)
+    hosts = hosts_of(request.app[SETTINGS])
+    if hosts is None:
+        return ours
+    host = hosts.host_of(environment_id.encode(), ours.host.encode(errors="replace"))
+    return Origin(ours.scheme, host.decode())
+
+
+def hosts_of(settings: Settings) -> EnvironmentHosts | None:
+    """Give the hosts of environments, None where they have none of their own."""
+    if not settings.environments_domain:
+        return None
+    return EnvironmentHosts(settings.environments_domain, settings.service_origin)
 
 
 def caller_of(request: web.Request) -> str:

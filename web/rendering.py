@@ -22,7 +22,10 @@ class Renderer:
     """Makes the pages of one service."""
 
     def __init__(self, service: str, mount: str = "/") -> None:
-        """Call it ``service`` on every page, and lead to what is found under ``mount``."""
+        """Call it ``service`` on every page, and lead to what is found under ``mount``.
+
+        That is a path, or a whole URL for pages that are read at another origin.
+        """
         self.mount = mount
         self._shared: dict[str, object] = {
             "service": service,

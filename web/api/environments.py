@@ -8,7 +8,7 @@ from spawner.errors import UnknownEnvironment
 from spawner.model import Environment
 from web.auth import require_api_key, require_use_of
 from web.context import SERVICE, SETTINGS
-from web.origin import origin_of
+from web.origin import environment_origin
 from web.views import environment_view, expires_at
 
 
@@ -35,7 +35,8 @@ def view(request: web.Request, environment: Environment) -> dict[str, Any]:
     """Show one environment as this caller reaches it."""
     template = request.app[SERVICE].templates.get(environment.template)
     expires = expires_at(environment, template, request.app[SETTINGS].culling)
-    return environment_view(environment, origin=origin_of(request), expires=expires)
+    origin = environment_origin(request, environment.id)
+    return environment_view(environment, origin=origin, expires=expires)
 
 
 def routes() -> list[web.RouteDef]:

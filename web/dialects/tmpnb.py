@@ -14,7 +14,7 @@ from spawner.errors import UnknownTemplate
 from spawner.model import Auth, Environment, PoolStatus
 from web.auth import require_api_key, require_launch_by_api
 from web.context import SERVICE, SETTINGS, default_template, mount_of
-from web.origin import caller_of, origin_of
+from web.origin import caller_of, environment_origin
 from web.problems import bad_request
 from web.urlpath import inside
 from web.version import VERSION
@@ -120,7 +120,8 @@ def _ticket(request: web.Request) -> str:
 
 
 def _handed_out(request: web.Request, environment: Environment) -> dict[str, str | None]:
-    service, origin = request.app[SERVICE], origin_of(request)
+    service = request.app[SERVICE]
+    origin = environment_origin(request, environment.id)
     token = "" if environment.auth is Auth.NONE else service.token(environment.id)
     # Only with auth "url": old Thebe appends paths to this, which a query breaks.
     in_url = token if environment.auth is Auth.URL else ""
@@ -130,6 +131,7 @@ def _handed_out(request: web.Request, environment: Environment) -> dict[str, str
         request.app[SETTINGS].culling,
     )
     return {
+        # Its clients put their tmpnb's own address in front, which leads there too.
         "url": inside(environment.base_path, "", token=in_url),
         "id": environment.id,
         "template": environment.template,

@@ -10,7 +10,8 @@ if (after) {
 
 const { mount } = document.body.dataset;
 const again = document.querySelector(`a[href^="${mount}launch/"]`);
-if (again && location.pathname.startsWith(`${mount}user/`)) {
-  const inside = location.pathname.slice(`${mount}user/`.length).replace(/^[^/]*\/?/, "");
+const environments = new URL(`${mount}user/`, location.href).pathname;
+if (again && location.pathname.startsWith(environments)) {
+  const inside = location.pathname.slice(environments.length).replace(/^[^/]*\/?/, "");
   if (inside) again.search += `&urlpath=${encodeURIComponent(decodeURIComponent(inside))}`;
 }

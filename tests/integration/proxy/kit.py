@@ -8,12 +8,15 @@ import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from proxy.activity import ActivityLog
 from proxy.environments import EnvironmentRouter
 from proxy.errors import EdgeError, Page
+from proxy.host_router import HostRouter
+from proxy.hosts import EnvironmentHosts
 from proxy.listener import Proxy
 from proxy.request import Request
 from proxy.routes import Route, RoutesUnavailable, RouteTable, Standing
@@ -21,6 +24,7 @@ from proxy.settings import ProxySettings
 from proxy.sockets import listen, port_of
 
 PATIENCE_S = 5.0
+SERVICE_ORIGIN = "https://service.example"
 MIB = 1024 * 1024
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -208,11 +212,15 @@ class Stage:
         self.pages: list[EdgeError] = []
         self.proxy: Proxy
 
-    async def start(self, *, mount: str = "/", **settings: object) -> Self:
+    async def start(self, *, mount: str = "/", domain: str = "", **settings: object) -> Self:
+        """Serve; with ``domain`` each environment at a host of its own."""
         await self.application.start(self.directory / "app.sock")
         checked = ProxySettings.model_validate(settings)
+        kind: Callable[..., EnvironmentRouter] = EnvironmentRouter
+        if domain:
+            kind = partial(HostRouter, hosts=EnvironmentHosts(domain, SERVICE_ORIGIN))
         self.proxy = Proxy(
-            router=EnvironmentRouter(
+            router=kind(
                 routes=self.routes,
                 resolver=self.resolver,
                 application=str(self.directory / "app.sock"),
@@ -267,9 +275,11 @@ class Stage:
             await environment.stop()
 
 
-def get(path: str = "/user/abc/", *lines: str, method: str = "GET") -> bytes:
+def get(
+    path: str = "/user/abc/", *lines: str, method: str = "GET", host: str = "hub.example"
+) -> bytes:
     """Return a bodiless request."""
-    head = [f"{method} {path} HTTP/1.1", "Host: hub.example", *lines]
+    head = [f"{method} {path} HTTP/1.1", f"Host: {host}", *lines]
     return ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
 import pytest
@@ -84,10 +84,14 @@ def served(directory: Path, processes: int) -> Iterator[Served]:
 
 
 @pytest.fixture
-async def visitor(served: Served) -> AsyncIterator["Visitor"]:
-    jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(cookie_jar=jar) as session:
-        yield Visitor(served.url.removesuffix(MOUNT.rstrip("/")), session)
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
+
+
+@pytest.fixture
+def visitor(served: Served, session: aiohttp.ClientSession) -> "Visitor":
+    return Visitor(served.url.removesuffix(MOUNT.rstrip("/")), session)
 
 
 class _Links(HTMLParser):
@@ -290,6 +294,65 @@ async def test_a_visitor_of_another_mount_is_given_a_new_one(
         await eventually(is_led_to_another)
         assert (await visitor.ask("GET", f"/b/user/{launched['id']}/"))[0] == 410
         assert (await visitor.ask("GET", launched["url"]))[0] == 404
+
+
+@pytest.fixture
+def hosted(directory: Path, session: aiohttp.ClientSession) -> Iterator[Visitor]:
+    """A visitor of a service whose environments have hosts of their own."""
+    with serving(directory, "--on-exit", "stop", "--environments-domain", "envs.example") as served:
+        yield Visitor(served.url.removesuffix(MOUNT.rstrip("/")), session)
+
+
+async def led_in(visitor: Visitor) -> SplitResult:
+    """Follow a launch link to the end, and give where that is."""
+    way = f"{MOUNT}launch/demo?urlpath=x"
+
+    async def is_led_in() -> bool:
+        nonlocal way
+        _, headers, _ = await visitor.ask("GET", way, **PAGE)
+        (way,) = headers.get("Location", [way])
+        return ".envs.example" in way
+
+    await eventually(is_led_in)
+    return urlsplit(way)
+
+
+async def test_an_environments_own_host_is_its_alone_under_a_mount_too(hosted: Visitor) -> None:
+    own = await led_in(hosted)
+    one = own.netloc.partition(".")[0]
+    url, there = f"{MOUNT}user/{one}/", {"Host": own.netloc}
+
+    assert own.netloc == f"{one}.envs.example:{urlsplit(hosted.origin).port}"
+    assert own.path == f"{url}x"
+    for path in (f"{url}x", f"{MOUNT}user/another/x", MOUNT, "/launch/demo"):
+        _, _, body = await hosted.ask("GET", path, **there, **PAGE)
+        assert body == f"{url} {path} {url.rstrip('/')}"
+    status, headers, _ = await hosted.ask("GET", "/", **there)
+    assert (status, headers["Location"]) == (302, [url])
+    status, headers, _ = await hosted.ask("GET", f"{url}x?y=1", **PAGE)
+    assert (status, headers["Location"]) == (307, [f"//{own.netloc}{url}x?y=1"])
+
+
+async def test_the_page_of_one_that_ended_leads_back_to_the_mounted_service(
+    hosted: Visitor,
+) -> None:
+    own = await led_in(hosted)
+    one = own.netloc.partition(".")[0]
+    service = f"http://envs.example:{urlsplit(hosted.origin).port}{MOUNT}"
+    page = ""
+
+    async def is_over() -> bool:
+        nonlocal page
+        status, _, page = await hosted.ask("GET", own.path, Host=own.netloc, **PAGE)
+        return status == 410
+
+    await hosted.ask("DELETE", f"{MOUNT}api/environments/{one}")
+    await eventually(is_over)
+
+    links = _Links()
+    links.feed(page)
+    assert f"{service}launch/demo?new=1" in links.found
+    assert all(link.startswith(service) for link in links.found)
 
 
 async def test_a_mounted_application_keeps_its_errors_apart(open_site: Open) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -53,7 +54,9 @@ def flags(pair: Pair) -> tuple[str, ...]:
 
 
 def port_of(served: Served) -> int:
-    return int(served.url.rpartition(":")[2])
+    port = urlsplit(served.url).port
+    assert port
+    return port
 
 
 async def logged(served: Served, words: str, times: int) -> None:
@@ -102,6 +105,34 @@ async def test_visitors_are_told_secure_addresses(served: Served, pair: Pair) ->
     assert found["ws_url"] == f"wss://{authority}{found['url']}"
     assert visited == "hello"
     assert "; Secure" in cookie
+
+
+async def test_environments_own_hosts_are_secure_as_well(directory: Path, pair: Pair) -> None:
+    own = ("--environments-domain", "envs.example", "--base-url", "/lab1/")
+    connector = aiohttp.TCPConnector(ssl=pair.trusting())
+    with serving(directory, "--on-exit", "stop", *own, *flags(pair)) as served:
+        port = port_of(served)
+        async with aiohttp.ClientSession(connector=connector) as session:
+
+            async def launched() -> dict[str, str] | None:
+                async with session.post(f"{served.url}/api/spawn") as answer:
+                    return await answer.json() if answer.status == 200 else None
+
+            found = await eventually(launched)
+            assert found
+            asks = {"Host": f"{found['id']}.envs.example:{port}", "Accept": "text/html"}
+            async with session.get(served.url.removesuffix("/lab1"), headers=asks) as answer:
+                visited = await answer.text()
+            asks["Host"] = f"never.envs.example:{port}"
+            async with session.get(served.url, headers=asks) as answer:
+                status, page = answer.status, await answer.text()
+
+    authority = f"{found['id']}.envs.example:{port}"
+    assert found["base_url"] == f"https://{authority}/lab1/user/{found['id']}/"
+    assert found["ws_url"] == f"wss://{authority}/lab1/user/{found['id']}/"
+    assert visited == "hello"
+    assert status == 410
+    assert f'href="https://envs.example:{port}/lab1/"' in page
 
 
 async def test_plain_http_is_hung_up_on_without_a_traceback(served: Served, pair: Pair) -> None:

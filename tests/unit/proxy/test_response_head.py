@@ -12,6 +12,7 @@ from proxy.response_head import (
     ResponseRules,
     environment_rules,
     match_response_head,
+    own_host_rules,
     read_response_headers,
     without_length,
 )
@@ -284,3 +285,68 @@ def test_no_block_raises_anything_but_a_bad_response(block: bytes) -> None:
         return
 
     assert headers.length >= UNTIL_CLOSE
+
+
+OWN_HOST = b"abc.envs.example.org"
+
+
+def rules_on_own_host(**settings: bool) -> ResponseRules:
+    return own_host_rules(rules(**settings), OWN_HOST)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Set-Cookie: a=b",
+        b"Set-Cookie: a=b; Path=/",
+        b"Set-Cookie: a=b; Path=/user/other/",
+        b"Set-Cookie: __Host-a=b; Path=/; Secure",
+        b"Set-Cookie: a=b; Domain=abc.envs.example.org",
+        b"Set-Cookie: a=b; domain=.ABC.envs.example.org; Path=/",
+        b"Service-Worker-Allowed: /",
+        b"Strict-Transport-Security: max-age=1; includeSubDomains",
+        b'Alt-Svc: h2=":443"',
+        b"Public-Key-Pins: x",
+    ],
+)
+def test_what_ends_at_its_own_host_is_an_environments_own_business(line: bytes) -> None:
+    assert kept(line, under=rules_on_own_host()) == [line]
+    assert kept(line, under=rules_on_own_host(), at_prefix=True) == [line]
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        b"a=b; Domain=envs.example.org",
+        b"a=b; Domain=.envs.example.org",
+        b"a=b; Domain=other.envs.example.org",
+        b"a=b; Domain=x.abc.envs.example.org",
+        b"a=b; Domain=..abc.envs.example.org",
+        b"a=b; Domain=abc.envs.example.org; Domain=envs.example.org",
+        b"a=b; Domain=",
+        b"a=b; Domain",
+        b"tmpenv-session=x",
+    ],
+)
+def test_a_cookie_for_other_hosts_is_dropped_on_its_own_host_too(cookie: bytes) -> None:
+    line = b"Set-Cookie: " + cookie
+
+    assert kept(b"X: y", line, under=rules_on_own_host()) == [b"X: y"]
+    assert kept(line, under=rules_on_own_host(allow_wide_cookies=True)) == [line]
+
+
+def test_data_of_the_whole_domain_cannot_be_cleared_from_one_host() -> None:
+    line = b'Clear-Site-Data: "cookies"'
+
+    assert kept(line, under=rules_on_own_host()) == []
+    assert kept(line, under=rules_on_own_host(allow_clear_site_data=True)) == [line]
+
+
+def test_the_edge_alone_answers_for_origins_on_own_hosts_too() -> None:
+    line = b"Access-Control-Allow-Origin: *"
+
+    assert kept(line, b"Keep-Alive: x", under=rules_on_own_host()) == []
+
+
+def test_without_a_host_of_its_own_an_empty_domain_is_dropped() -> None:
+    assert kept(b"Set-Cookie: a=b; Domain=") == []

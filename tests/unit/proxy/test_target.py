@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import Refusal
-from proxy.target import TargetReader
+from proxy.target import TargetReader, read_on_own_host
 
 READER = TargetReader()
 MOUNTED = TargetReader(b"/lab.1/")
@@ -141,6 +141,61 @@ def test_a_path_that_could_mean_something_else_is_refused(status: int, target: s
         READER.read(target.encode())
 
     assert caught.value.error.status == status
+
+
+ON_ITS_OWN_HOST = [
+    # target, forwarded as, path after the environment's prefix
+    ("/", "/", "/"),
+    ("/user/abc", "/user/abc", ""),
+    ("/user/abc?x", "/user/abc?x", ""),
+    ("/user/abc/api/kernels?x", "/user/abc/api/kernels?x", "/api/kernels"),
+    ("/user/abcd/api/kernels", "/user/abcd/api/kernels", "/user/abcd/api/kernels"),
+    ("/user/other/x", "/user/other/x", "/user/other/x"),
+    ("/user/__proto__/", "/user/__proto__/", "/user/__proto__/"),
+    ("/api/spawn", "/api/spawn", "/api/spawn"),
+    ("//user/abc//x", "/user/abc/x", "/x"),
+    ("http://abc.example/user/abc/x", "/user/abc/x", "/x"),
+    ("http://abc.example", "/", "/"),
+]
+
+
+@pytest.mark.parametrize(("target", "forwarded", "rest"), ON_ITS_OWN_HOST)
+def test_every_path_is_the_environments_on_its_own_host(
+    target: str, forwarded: str, rest: str
+) -> None:
+    destination = read_on_own_host(target.encode(), b"abc", b"/user/abc")
+
+    assert destination == (forwarded.encode(), b"abc", rest.encode())
+
+
+ON_ITS_OWN_HOST_UNDER_A_MOUNT = [
+    # target, path after the environment's prefix
+    ("/lab.1/user/abc", ""),
+    ("/lab.1/user/abc/api/kernels?x", "/api/kernels"),
+    ("/lab.1/user/abcd/api/kernels", "/lab.1/user/abcd/api/kernels"),
+    ("/lab.1/user/other/api/kernels", "/lab.1/user/other/api/kernels"),
+    ("/user/abc/api/kernels", "/user/abc/api/kernels"),
+    ("/labx1/user/abc/api/kernels", "/labx1/user/abc/api/kernels"),
+    ("/lab.1/", "/lab.1/"),
+    ("/", "/"),
+]
+
+
+@pytest.mark.parametrize(("target", "rest"), ON_ITS_OWN_HOST_UNDER_A_MOUNT)
+def test_on_its_own_host_an_environments_prefix_begins_with_the_mount(
+    target: str, rest: str
+) -> None:
+    destination = read_on_own_host(target.encode(), b"abc", MOUNTED.environments + b"abc")
+
+    assert destination == (target.encode(), b"abc", rest.encode())
+
+
+@pytest.mark.parametrize("target", [target for status, target in REFUSED if status == 400])
+def test_an_own_host_is_no_way_round_the_rules(target: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        read_on_own_host(target.encode(), b"abc", b"/user/abc")
+
+    assert caught.value.error.status == 400
 
 
 @given(st.lists(st.sampled_from(

@@ -210,3 +210,48 @@ def test_every_setting_is_described() -> None:
     plain = {name: f for name, f in Settings.model_fields.items() if name not in sections}
 
     assert all(field.description for field in plain.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "domain"),
+    [
+        ("envs.example.org", "envs.example.org"),
+        ("Envs.Example.ORG.", "envs.example.org"),
+        ("localhost", "localhost"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("", ""),
+    ],
+)
+def test_a_domain_of_environments_is_kept_in_one_form(given: str, domain: str) -> None:
+    settings = load(environ={"TMPENV_ENVIRONMENTS_DOMAIN": given})
+
+    assert settings.environments_domain == domain
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["*.envs.example", "https://envs.example", "envs.example:8000", "a..b", "127.0.0.1", "-a.b"],
+)
+def test_what_is_no_domain_is_told_with_an_example(domain: str) -> None:
+    (line,) = mistakes(TMPENV_ENVIRONMENTS_DOMAIN=domain)
+
+    assert line.startswith(f'tmpenv: TMPENV_ENVIRONMENTS_DOMAIN: "{domain}" is no domain')
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://Lab.Example/", "https://lab.example"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_an_origin_is_kept_in_one_form(given: str, origin: str) -> None:
+    assert load(environ={"TMPENV_SERVICE_ORIGIN": given}).service_origin == origin
+
+
+@pytest.mark.parametrize("origin", ["lab.example", "https://a/b", "https://a;b", "ftp://a"])
+def test_what_is_no_origin_is_told_with_an_example(origin: str) -> None:
+    (line,) = mistakes(TMPENV_SERVICE_ORIGIN=origin)
+
+    assert f'"{origin}" is no origin: write https://example.org' in line

@@ -1,5 +1,7 @@
 """What a visitor reads of an environment that does not answer."""
 
+import re
+
 import pytest
 
 from proxy.errors import EdgeError
@@ -47,3 +49,15 @@ def test_what_an_environment_said_is_escaped() -> None:
     page = page_of(EdgeError(410, "gone", "x", "abc", "lab", "it ended: <script>"))
 
     assert "<script>" not in page
+
+
+def test_on_another_origin_everything_leads_to_the_services() -> None:
+    renderer = Renderer("tmpenv", "https://lab.example/lab1/")
+
+    page = edge_page(renderer, EdgeError(410, "gone", "x", "abc", "lab", "idle"))
+
+    links = re.findall(r'(?:href|src)="([^"#]+)"', page)
+    assert len(links) >= 5
+    assert all(link.startswith("https://lab.example/lab1/") for link in links)
+    assert 'href="https://lab.example/lab1/launch/lab?new=1"' in page
+    assert 'data-mount="https://lab.example/lab1/"' in page
