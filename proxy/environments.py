@@ -4,6 +4,7 @@ A live environment's target is found with one dictionary hit. Everything else
 (the first request, a start, an end) takes the slower way over the route table.
 """
 
+import time
 from collections.abc import Callable, Iterable
 
 from proxy.activity import ActivityLog
@@ -56,7 +57,7 @@ class EnvironmentRouter:
         if not environment_id:
             return self._application
         target = self._targets.get(environment_id)
-        if target is not None and target.is_live:
+        if target is not None and target.is_live and target.guard is None:
             return target
         return self._look(request)
 
@@ -122,9 +123,12 @@ class EnvironmentRouter:
             route.reason or "unknown",
         )
 
-    def _enter(self, _request: Request, target: Target) -> Found:
+    def _enter(self, request: Request, target: Target) -> Found:
         """Return what a request meets that leads to a live ``target``."""
-        return target
+        if target.guard is None:
+            return target
+        path = b"/" if request.is_on_own_host else target.prefix
+        return target.guard.judge(request, time.time(), path) or target
 
     def _prefix_of(self, environment_id: bytes) -> bytes:
         """Return the path under which an environment answers."""

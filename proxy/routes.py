@@ -32,6 +32,7 @@ class Route:
     host: str = ""
     port: int = 0
     authorization: bytes = b""
+    session: bytes = b""  # what its visitor's browser shows; empty: the address is enough
     template: str = ""
     reason: str = ""
     version: int = 0

@@ -9,6 +9,7 @@ import ssl
 from typing import TYPE_CHECKING, cast
 
 from proxy.activity import Clocks
+from proxy.guard import Guard, guard_of
 from proxy.response_head import ResponseRules, environment_rules, own_host_rules
 from proxy.routes import Route
 from proxy.settings import ProxySettings
@@ -102,6 +103,7 @@ class Target:
         self.hides_own_cookies = bool(environment_id)
         self.stand_under(prefix)
         self.authorization_line = b""
+        self.guard: Guard | None = None
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
         self.tunnels: set[Tunnel] = set()
@@ -125,6 +127,7 @@ class Target:
         self.authorization_line = (
             b"\r\nAuthorization: " + route.authorization if route.authorization else b""
         )
+        self.guard = guard_of(route, self.settings)
         self.is_live = True
 
     def retire(self) -> None:

@@ -37,6 +37,11 @@ class Tokens:
         digest = hmac.new(self._key, f"token:{environment_id}".encode(), hashlib.sha256)
         return digest.hexdigest()[:48]
 
+    def session(self, environment_id: str) -> str:
+        """Give what shows that a browser was given an environment; its token is another."""
+        digest = hmac.new(self._key, f"session:{environment_id}".encode(), hashlib.sha256)
+        return digest.hexdigest()[:48]
+
     def ticket(self, scope: str, key: str) -> str:
         """Give the ticket of a caller's Idempotency-Key: the same for the same, else another's."""
         digest = hmac.new(self._key, f"ticket:{scope}:{key}".encode(), hashlib.sha256)

@@ -36,11 +36,12 @@ class Phase(StrEnum):
 
 
 class Auth(StrEnum):
-    """Who presents an environment's token (design §6)."""
+    """What lets a visitor into an environment, beside its address (design §6)."""
 
-    PROXY = "proxy"
-    URL = "url"
-    NONE = "none"
+    PROXY = "proxy"  # nothing: the proxy presents the environment's token for everybody
+    COOKIE = "cookie"  # having been given it; the proxy presents the token for that browser
+    URL = "url"  # its token, which the environment itself asks for
+    NONE = "none"  # nothing, and there is no token
 
 
 class Template(BaseModel):
@@ -74,7 +75,11 @@ class Template(BaseModel):
     allow_root: bool = Field(default=False, description="Let the image run as root")
     egress: Literal["open", "none"] = Field("open", description="Reach of the network")
     mounts: tuple[str, ...] = Field((), description="Host mounts: /host:/inside[:ro|rw]")
-    auth: Auth = Field(Auth.PROXY, description="Who presents the environment's token")
+    auth: Auth = Field(
+        Auth.PROXY,
+        description="Whom its address lets in: everybody (proxy), the browser that was given it "
+        "(cookie), who has its token (url); none: as proxy, without a token",
+    )
     idle_timeout: Limit | None = Field(
         None, description='Culled after so long unused, or "never"; as [culling] says where unset'
     )

@@ -92,6 +92,10 @@ class Service:
         """Give an environment's own token."""
         return self._tokens.token(environment_id)
 
+    def session(self, environment_id: str) -> str:
+        """Give what shows that a browser was given an environment."""
+        return self._tokens.session(environment_id)
+
     async def ping(self) -> None:
         """Return if the store answers."""
         await self._store.ping()

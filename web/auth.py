@@ -2,7 +2,7 @@
 
 The operator's key opens everything. Launching is open to all unless the
 settings say otherwise. An environment may be looked at and ended by who may
-use it: who knows its id, or for auth "url" who has its token as well.
+use it: who knows its id, or for auth "url" and "cookie" who has its token as well.
 """
 
 import hmac
@@ -40,7 +40,7 @@ def require_launch_by_link(request: web.Request) -> None:
 
 def require_use_of(request: web.Request, environment: Environment) -> None:
     """Refuse who may not use this environment."""
-    if environment.auth is not Auth.URL or has_api_key(request):
+    if environment.auth in (Auth.PROXY, Auth.NONE) or has_api_key(request):
         return
     if not _matches(request, request.app[SERVICE].token(environment.id)):
         raise denied("This needs the environment's token or the API key.")

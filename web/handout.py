@@ -5,6 +5,8 @@ for the head alone or embeds the link as an image gets no environment, and a
 link that cannot be followed is refused before one is taken.
 """
 
+import hmac
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -13,8 +15,10 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from culler.policy import policy_of
+from proxy.guard import make_pass
 from spawner.errors import UnknownTemplate
 from spawner.model import Auth, Environment, Phase, Template
+from spawner.service import Service
 from web.auth import require_launch_by_link
 from web.context import SERVICE, SETTINGS, mount_of
 from web.origin import environment_origin, hosts_of, origin_of
@@ -57,14 +61,14 @@ async def hand_out(request: web.Request, name: str, urlpath: str | None) -> web.
 
 def enter(request: web.Request, environment: Environment, landing: str) -> web.Response:
     """Send a visitor into their environment, and remember that it is theirs."""
-    token = request.app[SERVICE].token(environment.id) if environment.auth is Auth.URL else ""
-    location = inside(environment.base_path, landing, token=token)
+    parameter = _opening(request.app[SERVICE], environment)
+    location = inside(environment.base_path, landing, parameter=parameter)
     if hosts_of(request.app[SETTINGS]) is not None:
         location = environment_origin(request, environment.id).url(location)
     response = redirect(location)
     response.set_cookie(
         _cookie_name(request, environment.template),
-        environment.id,
+        _claim(request.app[SERVICE], environment),
         max_age=int((_longest_life(request, environment) or _COOKIE_AGE).total_seconds()),
         path=mount_of(request),
         httponly=True,
@@ -113,7 +117,7 @@ def _require_visit(headers: Mapping[str, str]) -> None:
 
 async def _running(request: web.Request, template: Template) -> Environment | None:
     """Find the environment that this visitor has of this template, if it still runs."""
-    known = request.cookies.get(_cookie_name(request, template.name), "")
+    known = request.cookies.get(_cookie_name(request, template.name), "").partition(".")[0]
     if not known.isalnum() or not known.isascii():
         return None
     environment = await request.app[SERVICE].find(known)
@@ -123,8 +127,36 @@ async def _running(request: web.Request, template: Template) -> Environment | No
 
 
 def is_open_to_visits(request: web.Request, environment: Environment) -> bool:
-    """Say whether a visitor can be led back to an environment."""
-    return environment.phase is Phase.ASSIGNED and environment.is_under(mount_of(request))
+    """Say whether a visitor who names an environment can be led into it.
+
+    Naming it is enough, but for auth "cookie", where only who was given it may.
+    """
+    is_there = environment.phase is Phase.ASSIGNED and environment.is_under(mount_of(request))
+    return is_there and _is_theirs(request, environment)
+
+
+def _is_theirs(request: web.Request, environment: Environment) -> bool:
+    if environment.auth is not Auth.COOKIE:
+        return True
+    shown = request.cookies.get(_cookie_name(request, environment.template), "")
+    claim = _claim(request.app[SERVICE], environment)
+    return hmac.compare_digest(shown.encode(errors="surrogateescape"), claim.encode())
+
+
+def _opening(service: Service, environment: Environment) -> str:
+    """Give what in the link lets its visitor in, beside the address."""
+    if environment.auth is Auth.URL:
+        return f"token={service.token(environment.id)}"
+    if environment.auth is Auth.COOKIE:
+        return make_pass(service.session(environment.id), time.time())
+    return ""
+
+
+def _claim(service: Service, environment: Environment) -> str:
+    """Give what a browser remembers of an environment that it was given."""
+    if environment.auth is Auth.COOKIE:
+        return f"{environment.id}.{service.session(environment.id)}"
+    return environment.id
 
 
 def _longest_life(request: web.Request, environment: Environment) -> timedelta | None:

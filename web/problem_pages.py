@@ -22,6 +22,8 @@ _HEADINGS = {
     "unknown_template": "There is no such page",
     "method_not_allowed": "This cannot be done here",
     "forbidden": "This is not open to everybody",
+    "not_yours": "This is somebody else's environment",
+    "foreign_origin": "This cannot be done from there",
     "store_unavailable": "A short interruption",
     "backend_unavailable": "A short interruption",
     "unavailable": "A short interruption",
@@ -31,6 +33,10 @@ _HEADINGS = {
     "response_timeout": "This environment does not answer",
     "bad_request": "This link cannot be followed",
     "internal": "Something went wrong on our side",
+}
+_TEXTS = {
+    "not_yours": "This link belongs to whoever was given the environment, and opens in their "
+    "browser alone. You can have one of your own.",
 }
 _REASONS = {
     "idle": "It had not been used for a while, so its place was given to others.",
@@ -72,16 +78,25 @@ def edge_page(renderer: Renderer, error: EdgeError) -> str:
     is_over = error.status == 410
     template = quote(error.template, safe="")
     ways = [Way("To the start page", renderer.mount)]
+    if error.code == "not_yours" and template:
+        # Leads back who was given it by this very browser, and forgot.
+        ways.insert(0, Way("To one of your own", f"{renderer.mount}launch/{template}"))
     if is_over and template:
         ways.insert(0, Way("Start a new one", f"{renderer.mount}launch/{template}?new=1"))
     return _page(
         renderer,
         code="gone" if is_over else error.code,
-        text=_told(error) if is_over else error.message,
+        text=_text(error),
         retry_after_s=error.retry_after_s,
         ways=tuple(ways),
         is_environment=True,
     )
+
+
+def _text(error: EdgeError) -> str:
+    if error.status == 410:
+        return _told(error)
+    return _TEXTS.get(error.code, error.message)
 
 
 def _told(error: EdgeError) -> str:

@@ -118,15 +118,18 @@ class Routing:
 
     def _route(self, facts: Event | Environment, environment_id: str, phase: Phase) -> Route:
         address = facts.address or Address("", 0)
-        authorization = b""
-        if facts.auth is Auth.PROXY:
+        authorization = session = b""
+        if facts.auth in (Auth.PROXY, Auth.COOKIE):
             authorization = f"token {self._tokens.token(environment_id)}".encode()
+        if facts.auth is Auth.COOKIE:
+            session = self._tokens.session(environment_id).encode()
         return Route(
             environment_id,
             STANDINGS[phase],
             host=address.host,
             port=address.port,
             authorization=authorization,
+            session=session,
             template=facts.template,
             reason=facts.reason,
             version=facts.version,

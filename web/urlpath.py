@@ -24,8 +24,8 @@ class BadUrlPath(ValueError):
     """A link that cannot be followed; the text says why."""
 
 
-def inside(base_path: str, urlpath: str, *, token: str = "") -> str:
-    """Give the URL of ``urlpath`` within ``base_path``, with ``token`` in its query if any.
+def inside(base_path: str, urlpath: str, *, parameter: str = "") -> str:
+    """Give the URL of ``urlpath`` within ``base_path``, with one more ``parameter`` if any.
 
     One leading slash is forgiven. Query and fragment are kept.
 
@@ -41,8 +41,8 @@ def inside(base_path: str, urlpath: str, *, token: str = "") -> str:
     if _CONTROL.search(unquote(query)) or _CONTROL.search(unquote(fragment)):
         raise BadUrlPath("The path holds a control character.")
     query = _LONE_PERCENT.sub("%25", query)
-    if token:
-        query = f"{query}&token={token}" if query else f"token={token}"
+    if parameter:
+        query = f"{query}&{parameter}" if query else parameter
         question_mark = "?"
     return (
         base_path

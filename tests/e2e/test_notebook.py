@@ -1,14 +1,16 @@
 """A click puts a visitor inside a running notebook: real JupyterLab, real Chromium."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.components import JUPYTER, require
 from tests.e2e.browser import LAB_TIMEOUT_MS, is_in_lab, open_browser, run_cell
 from tests.serving import PERL, TINY_SERVER, Serving
+from tests.waiting import eventually
 
 PROCESS = """
 backend = "process"
@@ -90,6 +92,38 @@ async def test_a_click_leads_into_jupyterlab_under_a_path_of_the_service(
         assert await run_cell(page, "6 * 7") == "42"
 
 
+@pytest.mark.parametrize("mount", ["/", "/a/lab.1/"])
+async def test_on_a_host_of_its_own_a_cell_runs_and_the_end_leads_back(
+    directory: Path, page: Page, mount: str
+) -> None:
+    """Chromium resolves all below localhost to this machine."""
+    require("jupyterlab")
+    config = 'environments_domain = "localhost"' + PROCESS.format(spare=1)
+    async with Serving(directory, config, base_url=mount) as server:
+        await server.until_spares(1, "jupyter")
+
+        await click_launch(page, server)
+        environment_id = await is_in_lab(page)
+        own = f"http://{environment_id}.localhost:{server.port}"
+        base = f"{own}{mount}user/{environment_id}/"
+        assert page.url.startswith(f"{base}lab")
+        assert await run_cell(page, "6 * 7") == "42"
+
+        # By path a page leads there too, and so does the host alone.
+        for address in (f"{server.url}/user/{environment_id}/tree", f"{own}/"):
+            await page.goto(address)
+            assert page.url.startswith(base)
+
+        await server.end(environment_id)
+        await eventually(lambda: is_gone(server, environment_id))
+        await page.goto(f"{base}lab")
+        again = page.get_by_role("link", name="Start a new one")
+        assert await again.evaluate("it => getComputedStyle(it).textDecorationLine") == "none"
+        await expect(again).to_have_attribute("href", re.compile(r"&urlpath=lab$"))
+        await again.click()
+        assert await is_in_lab(page) != environment_id
+
+
 async def test_a_click_leads_into_a_container_where_a_cell_runs(
     directory: Path, docker_instance: str, page: Page
 ) -> None:
@@ -147,6 +181,33 @@ async def test_a_full_service_says_so_and_goes_on_when_there_is_room(
         await server.end(taken)
 
         await page.wait_for_url("**/user/*/files", timeout=LAB_TIMEOUT_MS)
+
+
+async def test_one_that_is_its_visitors_alone_opens_in_their_browser_and_in_no_other(
+    directory: Path, browser: Browser
+) -> None:
+    config = tiny(spare=2).replace("command", 'auth = "cookie"\ncommand')
+    async with Serving(directory, 'environments_domain = "localhost"' + config) as server:
+        await server.until_spares(2, "jupyter")
+        owner, other = await browser.new_context(), await browser.new_context()
+        page, stranger = await owner.new_page(), await other.new_page()
+
+        await page.goto(f"{server.url}/launch/jupyter")
+        link = page.url
+        assert "?" not in link
+        seen = [await (await owner.new_page()).goto(link), await stranger.goto(link)]
+        assert [answer and answer.status for answer in seen] == [200, 403]
+
+        await stranger.get_by_role("link", name="To one of your own").click()
+        assert stranger.url.endswith("/files")
+        assert stranger.url != link
+        cookies = await owner.cookies(link)
+        assert [one["name"] for one in cookies] == ["tmpenv-_session"]
+        assert cookies[0]["httpOnly"]
+
+
+async def is_gone(server: Serving, environment_id: str) -> bool:
+    return await server.visit(environment_id) == 410
 
 
 async def launch(visitor: BrowserContext, server: Serving, query: str = "") -> str:

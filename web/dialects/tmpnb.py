@@ -124,7 +124,7 @@ def _handed_out(request: web.Request, environment: Environment) -> dict[str, str
     origin = environment_origin(request, environment.id)
     token = "" if environment.auth is Auth.NONE else service.token(environment.id)
     # Only with auth "url": old Thebe appends paths to this, which a query breaks.
-    in_url = token if environment.auth is Auth.URL else ""
+    in_url = f"token={token}" if environment.auth is Auth.URL else ""
     expires = expires_at(
         environment,
         service.templates.get(environment.template),
@@ -132,7 +132,7 @@ def _handed_out(request: web.Request, environment: Environment) -> dict[str, str
     )
     return {
         # Its clients put their tmpnb's own address in front, which leads there too.
-        "url": inside(environment.base_path, "", token=in_url),
+        "url": inside(environment.base_path, "", parameter=in_url),
         "id": environment.id,
         "template": environment.template,
         "base_url": origin.url(environment.base_path),

@@ -45,7 +45,11 @@ class Router:
 @pytest.fixture
 async def tmpenv(own_redis: RedisServer) -> AsyncIterator[Deployment]:
     backend = MemoryBackend()
-    templates = (Template(name="t"), Template(name="url", auth=Auth.URL))
+    templates = (
+        Template(name="t"),
+        Template(name="url", auth=Auth.URL),
+        Template(name="cookie", auth=Auth.COOKIE),
+    )
     async with Deployment(
         own_redis.url, "i", backend, templates=templates, pool=Pool(size=3, spare=1)
     ) as tmpenv:
@@ -104,6 +108,26 @@ async def test_an_end_overtakes_the_answer_of_a_question_from_before_it(
     route = router.table.get(environment.id)
     assert route is not None
     assert route.standing is (Standing.DRAINING if phase is Phase.DRAINING else Standing.GONE)
+
+
+async def test_an_environment_that_is_its_visitors_alone_is_guarded_by_every_replica(
+    tmpenv: Deployment, router: Router
+) -> None:
+    environment = await tmpenv.service.launch("cookie", within=WITHIN)
+    await router.until(environment.id, Standing.LIVE)
+    replica = Router(tmpenv)
+
+    heard, asked = router.table.get(environment.id), await replica.routing.look_up(environment.id)
+
+    assert heard == asked
+    assert asked.session == tmpenv.service.session(environment.id).encode()
+    assert asked.authorization == f"token {tmpenv.service.token(environment.id)}".encode()
+
+
+async def test_the_address_of_another_is_enough(tmpenv: Deployment, router: Router) -> None:
+    environment = await tmpenv.service.launch("t", within=WITHIN)
+
+    assert (await router.routing.look_up(environment.id)).session == b""
 
 
 async def test_a_spare_is_nobodys_to_visit(tmpenv: Deployment, router: Router) -> None:

@@ -136,7 +136,7 @@ def test_an_unknown_key_names_the_nearest_right_one(tmp_path: Path) -> None:
         ("[pools.x]\nsize = 1", "pools.x: there is no such template; known here: jupyter"),
         (
             '[templates.x]\nauth = "urls"',
-            'templates.x.auth: "urls" is not one of proxy, url, none; did you mean "url"?',
+            'templates.x.auth: "urls" is not one of proxy, cookie, url, none; did you mean "url"?',
         ),
         (
             'port = "many"',

@@ -61,3 +61,11 @@ def test_on_another_origin_everything_leads_to_the_services() -> None:
     assert all(link.startswith("https://lab.example/lab1/") for link in links)
     assert 'href="https://lab.example/lab1/launch/lab?new=1"' in page
     assert 'data-mount="https://lab.example/lab1/"' in page
+
+
+def test_whose_link_belongs_to_somebody_else_is_offered_one_of_their_own() -> None:
+    page = page_of(EdgeError(403, "not_yours", "x", "abc", "lab"))
+
+    assert "somebody else" in page
+    assert 'href="/launch/lab"' in page
+    assert "data-retry-after-s" not in page

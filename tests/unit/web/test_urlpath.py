@@ -87,8 +87,8 @@ def test_a_link_that_might_leave_is_refused(urlpath: str) -> None:
 
 
 def test_a_token_goes_into_the_query_before_the_fragment() -> None:
-    assert inside(BASE, "lab?x=1#f", token="t") == "/user/abc/lab?x=1&token=t#f"
-    assert inside(BASE, "lab#f", token="t") == "/user/abc/lab?token=t#f"
+    assert inside(BASE, "lab?x=1#f", parameter="token=t") == "/user/abc/lab?x=1&token=t#f"
+    assert inside(BASE, "lab#f", parameter="token=t") == "/user/abc/lab?token=t#f"
 
 
 @given(st.one_of(st.text(), st.lists(PIECES).map("".join)))
