@@ -112,7 +112,7 @@ class HeaderReader:
         kept = _kept(block, lowered, found, connection, peer)
         kept += _forwarding_lines(found, peer, scheme, seen_host)
         origin = _value(block, lowered, b"origin") if b"origin" in found else None
-        own_cookies = self._own_cookies_prefix in found.get(b"cookie", b"")
+        own_cookies = self._own_cookies_prefix.lower() in found.get(b"cookie", b"")
         return Headers(
             kept=self._without_own_cookies(kept) if own_cookies else kept,
             kept_whole=kept,

@@ -17,10 +17,10 @@ STRANGER = Peer(b"192.0.2.1", is_trusted=False)
 TRUSTED = Peer(b"10.0.0.1", is_trusted=True)
 
 
-def read(*lines: bytes, peer: Peer = STRANGER) -> Headers:
+def read(*lines: bytes, peer: Peer = STRANGER, own_cookies_prefix: bytes = b"tmpenv-") -> Headers:
     reader = HeaderReader(
         cors=Cors(("https://page.example",), 600),
-        own_cookies_prefix=b"tmpenv-",
+        own_cookies_prefix=own_cookies_prefix,
         max_headers_count=20,
     )
     return reader.read(b"".join(b"\r\n" + line for line in lines), peer)
@@ -226,6 +226,12 @@ def test_our_own_cookies_reach_the_application_alone(
 
     assert headers.kept.split(b"\r\n")[1:] == [b"Host: h", *forwarded, *OURS]
     assert headers.kept_whole.split(b"\r\n")[1:] == [b"Host: h", b"Cookie: " + cookies, *OURS]
+
+
+def test_a_prefix_of_our_cookies_may_have_capitals() -> None:
+    headers = read(b"Host: h", b"Cookie: a=1; Lab-x=s; lab-y=t", own_cookies_prefix=b"Lab-")
+
+    assert headers.kept.split(b"\r\n")[1:] == [b"Host: h", b"Cookie: a=1; lab-y=t", *OURS]
 
 
 @pytest.mark.parametrize(
