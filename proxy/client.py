@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from proxy.errors import Answer, BadBody, EdgeError, Refusal, bad_request
 from proxy.exchange import Exchange
 from proxy.framing import CHUNKED, Body, body_of
-from proxy.request import Request, read_request_line, take_unusual_head
+from proxy.request import Request, check_beginning, read_request_line, without_empty_lines
 from proxy.request_head import Headers
 from proxy.tls import end_writing
 from proxy.upstream import HIGH_WATER_BYTES, Target
@@ -134,23 +134,27 @@ class Client(asyncio.Protocol):
 
     def _take_head(self, data: bytes) -> bytes:
         """Begin the request whose head is whole; return what follows it."""
-        end = data.find(b"\r\n\r\n")
+        if data.startswith(b"\r\n"):
+            return without_empty_lines(data)
         settings = self.edge.settings
-        if end < 0 or end > settings.max_head_bytes:
-            data = take_unusual_head(data, settings)
+        end = data.find(b"\r\n\r\n", 0, settings.max_head_bytes + 4)
+        if end < 0:
+            check_beginning(data, settings)
             if not self._is_head_dated:
                 self._is_head_dated = True
                 self.deadline = self.edge.clock() + settings.header_timeout_s
             self._buffer = data
             return b""
-        if data.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before a head
-            return data[2:]
-        method, target, minor, start = read_request_line(data, end, settings.max_url_bytes)
-        headers = self._headers
-        block = data[start:end]
-        if headers is None or block != self._block:
-            headers = self.edge.reader.read(block, self._peer)
-            self._block, self._headers = block, headers
+        try:
+            method, target, minor, start = read_request_line(data, end, settings.max_url_bytes)
+            headers = self._headers
+            block = data[start:end]
+            if headers is None or block != self._block:
+                headers = self.edge.reader.read(block, self._peer)
+                self._block, self._headers = block, headers
+        except Refusal:
+            check_beginning(data[: end + 3], settings)  # as if it had come byte by byte
+            raise
         self._is_head_dated = False
         self._begin(Request(method, target, minor, headers))
         return data[end + 4 :]

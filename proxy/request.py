@@ -9,10 +9,13 @@ from proxy.request_head import Headers
 from proxy.settings import ProxySettings
 from proxy.target import Destination
 
-_LINE = re.compile(rb"(" + TOKEN + rb"++) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])(?=\r\n)")
+_METHOD = TOKEN + rb"{1,64}+"
+_LINE = re.compile(rb"(" + _METHOD + rb") ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])(?=\r\n)")
+_MAX_LINE_REST_BYTES = 64 + len(b"  HTTP/1.1")
 # What a head that is not whole yet may look like: a method, then anything
 # without a line feed or a carriage return of its own.
-_BEGINNING = re.compile(rb"\r?\Z|" + TOKEN + rb"++(?: (?:[^\r\n]|\r\n|\r\Z)*+)?+\Z")
+_BEGINNING = re.compile(rb"(?:" + _METHOD + rb"(?: (?:[^\r\n]|\r\n)*+)?+)?+")
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
 _REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE", b"TRACK"))
 _NOWHERE = Destination(b"", b"", b"")
 
@@ -71,23 +74,38 @@ def read_request_line(data: bytes, end: int, max_url_bytes: int) -> tuple[bytes,
     return method, target, 1 if minor == b"1" else 0, line.end()
 
 
-def take_unusual_head(data: bytes, settings: ProxySettings) -> bytes:
-    """Return what to keep of a head that is not whole.
+def without_empty_lines(data: bytes) -> bytes:
+    """Return ``data`` without the empty lines that it begins with (RFC 9112 §2.2)."""
+    lines = _EMPTY_LINES.match(data)
+    return data[lines.end() :] if lines else data
+
+
+def check_beginning(data: bytes, settings: ProxySettings) -> None:
+    """Refuse what can become no head, for the first byte that makes it so.
+
+    So it is refused alike however its bytes arrive.
 
     Raises:
-        Refusal: It can not become one, or is too long already.
+        Refusal: It is malformed, or too long.
     """
-    while data.startswith(b"\r\n"):
-        data = data[2:]
-    line_end = data.find(b"\r\n")
-    line_bytes = len(data) if line_end < 0 else line_end
-    if line_bytes > settings.max_url_bytes + settings.max_head_bytes // 64:
+    illegible = _illegible(data)
+    # The first line must have ended before this byte, and the head before that one.
+    line_limit = settings.max_url_bytes + _MAX_LINE_REST_BYTES + len(b"\r")
+    head_limit = settings.max_head_bytes + len(b"\r\n\r")
+    is_line_too_long = len(data) > line_limit and b"\r\n" not in data[: line_limit + 1]
+    if is_line_too_long and line_limit <= min(illegible, head_limit):
         raise _too_long()
-    if len(data) > settings.max_head_bytes:
-        raise Refusal(431, "head_too_long", "The request head is too long.")
-    if not _BEGINNING.match(data):
+    if illegible < min(len(data), head_limit):
         raise bad_request("The request head is malformed.")
-    return data
+    if len(data) > head_limit:
+        raise Refusal(431, "head_too_long", "The request head is too long.")
+
+
+def _illegible(data: bytes) -> int:
+    """Return where ``data`` stops being the beginning of a head; its size or more if nowhere."""
+    beginning = _BEGINNING.match(data)
+    end = beginning.end() if beginning else 0
+    return end + 1 if data.startswith(b"\r", end) else end
 
 
 def _too_long() -> Refusal:

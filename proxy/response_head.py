@@ -28,6 +28,8 @@ from proxy.settings import ProxySettings
 _HEAD = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9]{2}(?: " + VALUE + rb"*+)?+)(" + BLOCK.pattern + rb")\r\n\r\n"
 )
+# What a head that is not whole yet may look like: bare LF would be waited behind for ever.
+_BEGINNING = re.compile(rb"(?:[^\r\n]|\r\n)*+\r?")
 
 _SITE_WIDE = (
     b"alt-svc",
@@ -146,10 +148,14 @@ def match_response_head(data: bytes, max_bytes: int) -> re.Match[bytes] | None:
     match = _HEAD.match(data)
     if match is not None and match.end() <= max_bytes:
         return match
-    if match is not None or len(data) > max_bytes:
-        raise BadResponse("its head is too long.")
-    if b"\r\n\r\n" in data or not data.startswith(b"HTTP/1."[: len(data)]):
+    # The first byte that is wrong decides, however the bytes arrive.
+    beginning = _BEGINNING.match(data, 0, max_bytes)
+    is_legible = beginning is not None and beginning.end() == min(len(data), max_bytes)
+    is_whole = data.find(b"\r\n\r\n", 0, max_bytes) >= 0
+    if is_whole or not is_legible or not data.startswith(b"HTTP/1."[: len(data)]):
         raise BadResponse("its head is malformed.")
+    if len(data) > max_bytes:
+        raise BadResponse("its head is too long.")
     return None
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.cors import Cors
-from proxy.errors import Refusal
+from proxy.errors import EdgeError, Refusal
 from proxy.framing import CHUNKED
-from proxy.request import read_request_line, take_unusual_head
+from proxy.request import check_beginning, read_request_line, without_empty_lines
 from proxy.request_head import HeaderReader, Headers, Peer
 from proxy.settings import ProxySettings
 
@@ -295,34 +295,62 @@ def test_a_malformed_request_line_is_refused(line: bytes, status: int) -> None:
     assert caught.value.error.status == status
 
 
+LIMITS = ProxySettings(max_head_bytes=1000, max_url_bytes=100)
+
+
+def refusal_of_beginning(data: bytes) -> EdgeError | None:
+    try:
+        check_beginning(data, LIMITS)
+    except Refusal as refusal:
+        return refusal.error
+    return None
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
         (b"\x16\x03\x01\x02\x00", 400),
         (b"GET / HTTP/1.1\nHost: h\n\n", 400),
         (b"\n", 400),
+        (b"\rG", 400),
+        (b"G" * 65, 400),
         (b"GET / HTTP/1.1\r\nHost: h\n", 400),
         (b"GET / HTTP/1.1\r\nA: b\rC: d", 400),
         (b"GET /" + b"x" * 200, 414),
+        (b"GET /" + b"x" * 200 + b"\n", 414),
+        (b"GET /" + b"x" * 100 + b"\n" + b"x" * 200, 400),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 2000, 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 2000 + b"\n", 431),
+        (b"GET / HTTP/1.1\r\nX: \n" + b"y" * 2000, 400),
     ],
 )
-def test_what_cannot_become_a_head_is_not_waited_for(data: bytes, status: int) -> None:
-    settings = ProxySettings(max_head_bytes=1000, max_url_bytes=100)
+def test_what_cannot_become_a_head_is_refused_for_its_first_wrong_byte(
+    data: bytes, status: int
+) -> None:
+    refused = [end for end in range(len(data) + 1) if refusal_of_beginning(data[:end])]
 
-    with pytest.raises(Refusal) as caught:
-        take_unusual_head(data, settings)
+    errors = {refusal_of_beginning(data[:end]) for end in refused}
 
-    assert caught.value.error.status == status
+    assert refused == list(range(refused[0], len(data) + 1))
+    assert [error.status for error in errors if error] == [status]
 
 
-@pytest.mark.parametrize("head", [b"", b"\r", b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nX: y\r\n"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: y\r\n",
+        b"M" * 64 + b" /" + b"x" * 99 + b" HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"y" * (1000 - 19) + b"\r\n\r",
+    ],
+)
 def test_every_beginning_of_a_head_is_waited_for(head: bytes) -> None:
-    for end in range(len(head) + 1):
-        data = head[:end]
-        assert take_unusual_head(data, ProxySettings()) == data.lstrip(b"\r\n") or data.endswith(
-            b"\r"
-        )
+    assert not [end for end in range(len(head) + 1) if refusal_of_beginning(head[:end])]
+
+
+def test_empty_lines_before_a_head_are_taken_off_at_once() -> None:
+    assert without_empty_lines(b"\r\n" * 100_000 + b"GET") == b"GET"
+    assert without_empty_lines(b"\r\n\n") == b"\n"
+    assert without_empty_lines(b"") == b""
 
 
 token = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=12).map(str.encode)

@@ -245,6 +245,30 @@ def test_a_head_is_waited_for_and_never_longer_than_its_limit() -> None:
             match_response_head(data, len(head) - 2)
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", "malformed"),
+        (b"HTTP/1.1 200 OK\r\nX: y\rZ", "malformed"),
+        (b"HTTP/2", "malformed"),
+        (b"\r\n\r\n" + b"x" * 100, "malformed"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100 + b"\n", "too long"),
+        (b"HTTP/1.1 200 OK\r\nX: \n" + b"y" * 100, "malformed"),
+    ],
+)
+def test_what_cannot_become_a_head_is_refused_for_its_first_wrong_byte(
+    data: bytes, reason: str
+) -> None:
+    reasons = []
+    for end in range(1, len(data) + 1):
+        try:
+            match_response_head(data[:end], 60)
+        except BadResponse as error:
+            reasons.append(str(error))
+
+    assert set(reasons) == {f"its head is {reason}."}
+
+
 def test_a_length_can_be_taken_off() -> None:
     assert without_length(b"\r\nA: b\r\nContent-LENGTH: 5\r\nC: d") == b"\r\nA: b\r\nC: d"
 
