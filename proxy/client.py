@@ -194,10 +194,10 @@ class Client(asyncio.Protocol):
             raise bad_request("HTTP/1.0 knows no chunks.")
         if request.minor == 1 and not headers.has_host:
             raise bad_request("Host is missing.")
+        request.check_method()
         if headers.length:
             self.body = body_of(headers.length, framed=True)
         try:
-            request.check_method()
             found = self.edge.find(request)
         except Refusal as refusal:
             self.refuse(refusal.error, request)

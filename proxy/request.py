@@ -16,7 +16,7 @@ _MAX_LINE_REST_BYTES = 64 + len(b"  HTTP/1.1")
 # without a line feed or a carriage return of its own.
 _BEGINNING = re.compile(rb"(?:" + _METHOD + rb"(?: (?:[^\r\n]|\r\n)*+)?+)?+")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
-_REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE", b"TRACK"))
+_REFUSED_METHODS = frozenset((b"CONNECT", b"PRI", b"TRACE", b"TRACK"))
 _NOWHERE = Destination(b"", b"", b"")
 
 
@@ -54,7 +54,7 @@ class Request:
         return self.headers.is_preflight and self.method == b"OPTIONS"
 
     def check_method(self) -> None:
-        """Raise Refusal for a method that is for proxies alone, or echoes secrets."""
+        """Raise Refusal for a method that is for proxies or HTTP/2 alone, or echoes secrets."""
         if self.method in _REFUSED_METHODS:
             raise Refusal(405, "method_not_allowed", "The method is not allowed here.")
 

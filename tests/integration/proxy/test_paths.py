@@ -41,6 +41,7 @@ async def test_bytes_are_forwarded_as_they_came(stage: Stage, sent: str, forward
         ("TRACE /user/abc/ HTTP/1.1", 405),
         ("GET /user/abc/ HTTP/1.2", 400),
         ("PRI * HTTP/2.0", 400),
+        ("PRI /user/abc/ HTTP/1.1", 405),
     ],
 )
 async def test_what_is_refused_reaches_nobody(
@@ -63,6 +64,22 @@ async def test_a_connection_survives_a_refused_path(stage: Stage) -> None:
     await visitor.send(get("/user/abc/..") + get("/user/__x/") + get("/user/abc/"))
 
     assert [status((await visitor.response())[0]) for _ in range(3)] == [400, 404, 200]
+
+
+@pytest.mark.parametrize("request_line", ["CONNECT hub.example:443", "PRI *", "TRACE /user/abc/"])
+async def test_behind_a_method_that_is_no_requests_nothing_is_read(
+    stage: Stage, request_line: str
+) -> None:
+    """To whoever allowed it, what follows would be no request."""
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+
+    await visitor.send(f"{request_line} HTTP/1.1\r\nHost: h\r\n\r\n".encode() + get("/user/abc/"))
+    head, _ = await visitor.response()
+
+    assert status(head) == 405
+    assert await visitor.ended()
+    assert environment.accepted == 0
 
 
 async def test_the_application_gets_what_is_no_route(stage: Stage) -> None:
