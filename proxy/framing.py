@@ -10,12 +10,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proxy.errors import BadBody
+from proxy.grammar import TOKEN, VALUE
 
 CHUNKED = -1  # lengths that are not numbers of bytes
 UNTIL_CLOSE = -2
 
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
-_TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
+# RFC 9112 §7.1.1, without the bad whitespace: other parsers refuse it, or stop the size at it.
+_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_EXTENSION = b";" + TOKEN + b"++(?:=(?:" + TOKEN + b"++|" + _QUOTED + b"))?+"
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + b")*+")
+# RFC 9110 §6.5.1: whoever heeds a length that comes behind the body misreads the next message.
+_TRAILER_LINE = re.compile(
+    rb"(?!(?i:content-length|transfer-encoding):)" + TOKEN + rb"++:" + VALUE + rb"*+"
+)
 _MAX_CHUNK_BYTES = 1 << 62  # more would overflow in a peer that counts in 64 bits
 _MAX_LINE_BYTES = 4096
 _MAX_TRAILER_BYTES = 16 * 1024
@@ -135,7 +142,7 @@ class ChunkedBody:
             return -1
         match = _CHUNK_LINE.fullmatch(line)
         if match is None:
-            raise BadBody("A chunk has no proper size.")
+            raise _bad_line()
         self._remaining = int(match[1], 16)
         if self._remaining > _MAX_CHUNK_BYTES:
             raise BadBody("A chunk is too large.")
@@ -171,7 +178,7 @@ class ChunkedBody:
             return position
         self._trailer_bytes += len(line)
         if self._trailer_bytes > _MAX_TRAILER_BYTES or not _TRAILER_LINE.fullmatch(line):
-            raise BadBody("The trailer is malformed or too long.")
+            raise _bad_line()
         return position
 
     def _line(self, data: bytes, position: int) -> tuple[bytes | None, int]:
@@ -181,8 +188,13 @@ class ChunkedBody:
         self._held = data[position:]
         # Bare LF is never a line's end here; waiting for more would only hang.
         if len(self._held) > _MAX_LINE_BYTES + 1 or b"\n" in self._held:
-            raise BadBody("A line of the chunked body is malformed or too long.")
+            raise _bad_line()
         return None, position
+
+
+def _bad_line() -> BadBody:
+    # One text: how far a line was read before it was found out depends on how it arrived.
+    return BadBody("A line of the chunked body is malformed or too long.")
 
 
 def chunk(data: bytes) -> bytes:

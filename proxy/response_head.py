@@ -260,7 +260,7 @@ def _read_length(found: Found) -> int:
     length = found.get(b"content-length")
     coding = found.get(b"transfer-encoding")
     if coding is not None:
-        if length is not None or coding.strip(b" \t") != b"chunked":
+        if length is not None or coding.strip(b" ") != b"chunked":  # llhttp knows none with a tab
             raise BadResponse("its framing is ambiguous.")
         return CHUNKED
     if length is None:

@@ -67,6 +67,7 @@ OURS = [b"X-Forwarded-For: 192.0.2.1", b"X-Forwarded-Proto: http", b"X-Forwarded
         b"Transfer-Encoding: chunked, chunked",
         b"Transfer-Encoding: identity",
         b"Transfer-Encoding: \x0bchunked",
+        b"Transfer-Encoding: chunked\t",
         b"Transfer-Encoding:",
         b"Host: again",
         b"hOST: again",

@@ -195,6 +195,7 @@ def test_the_length_of_a_body_is_read(line: bytes, length: int) -> None:
         (b"Content-Length:",),
         (b"Transfer-Encoding: gzip, chunked",),
         (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+        (b"Transfer-Encoding: chunked\t",),
         (b" folded",),
         (b"Name : x",),
         (b"no colon",),
