@@ -17,6 +17,7 @@ from proxy.response_head import (
     ResponseHeaders,
     match_response_head,
     read_response_headers,
+    without_length,
 )
 from proxy.tunnel import Tunnel
 from proxy.upstream import Target, Upstream
@@ -177,14 +178,16 @@ class Exchange:
         target = self.target
         rules = target.rules_on_own_host if self.request.is_on_own_host else target.rules
         headers = read_response_headers(block, rules, at_prefix=at_prefix)
+        is_http_11 = minor == b"1"
         if status[0] == 0x31:  # 1xx: interim
+            if not is_http_11:
+                raise BadResponse("HTTP/1.0 knows no interim answers.")
             rest = data[match.end() :]
             if status.startswith(b"101"):
                 self._open_tunnel(status, headers, rest)
                 return b""
             self._relay_interim(status, headers)
             return rest
-        is_http_11 = minor == b"1"
         if not is_http_11 and headers.length == CHUNKED:
             raise BadResponse("HTTP/1.0 knows no chunks.")
         reply = compose_reply(
@@ -195,7 +198,7 @@ class Exchange:
 
     def _relay_interim(self, status: bytes, headers: ResponseHeaders) -> None:
         if self.request.minor == 1:  # HTTP/1.0 does not know them
-            out = b"HTTP/1.1 " + with_space(status) + headers.kept + b"\r\n\r\n"
+            out = b"HTTP/1.1 " + with_space(status) + without_length(headers.kept) + b"\r\n\r\n"
             self._out += len(out)
             self.client.transport.write(out)
 
@@ -253,7 +256,7 @@ class Exchange:
             raise BadResponse("it changes to a protocol nobody asked for.")
         upstream, client = self.upstream, self.client
         assert upstream is not None
-        head = b"HTTP/1.1 " + with_space(status) + headers.kept + UPGRADE
+        head = b"HTTP/1.1 " + with_space(status) + without_length(headers.kept) + UPGRADE
         client.transport.write(head + self.request.headers.cors + b"\r\n\r\n")
         self.target.forget(upstream)
         self._end()

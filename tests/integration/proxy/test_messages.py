@@ -231,6 +231,31 @@ async def test_interim_responses_are_relayed(stage: Stage) -> None:
     assert (await visitor.response())[1] == b"ok"
 
 
+async def test_an_interim_response_has_no_length(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+
+    await visitor.send(get())
+    upstream = await environment.accept()
+    await upstream.head()
+    await upstream.send(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nA: b\r\n\r\n" + OK)
+
+    assert await visitor.head() == b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"
+    assert status((await visitor.response())[0]) == 200
+
+
+async def test_http_10_knows_no_interim_responses(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+
+    await visitor.send(get())
+    upstream = await environment.accept()
+    await upstream.head()
+    await upstream.send(b"HTTP/1.0 103 Early Hints\r\n\r\n" + OK)
+
+    assert status((await visitor.response())[0]) == 502
+
+
 async def test_an_http_10_client_is_spared_interim_responses(stage: Stage) -> None:
     environment = await stage.environment("abc")
     environment.answer_all(b"HTTP/1.1 100 Continue\r\n\r\n" + OK)
