@@ -219,7 +219,8 @@ def _is_dropped(name: bytes, value: bytes, rules: ResponseRules, *, at_prefix: b
 
 
 def _reaches_out(cookie: bytes, rules: ResponseRules, *, at_prefix: bool) -> bool:
-    if rules.own_cookies_prefix and cookie.startswith(rules.own_cookies_prefix):
+    # A pair without a name is sent as its value alone (RFC 6265bis §5.6).
+    if rules.own_cookies_prefix and cookie.lstrip(b"= \t").startswith(rules.own_cookies_prefix):
         return True
     has_path = False
     for attribute in cookie.split(b";")[1:]:
@@ -227,9 +228,9 @@ def _reaches_out(cookie: bytes, rules: ResponseRules, *, at_prefix: bool) -> boo
         name, value = name.strip(b" \t").lower(), value.strip(b" \t")
         if name == b"domain" and not _is_own_host(value, rules):
             return True
-        if name == b"path" and value.startswith(b"/"):
-            has_path = True
-            if value != rules.prefix and not value.startswith(rules.prefix + b"/"):
+        if name == b"path":  # the last one counts; a browser ignores what is none
+            has_path = value.startswith(b"/")
+            if has_path and value != rules.prefix and not value.startswith(rules.prefix + b"/"):
                 return True
     return at_prefix and not has_path and bool(rules.prefix)
 
@@ -240,8 +241,9 @@ def _is_own_host(domain: bytes, rules: ResponseRules) -> bool:
 
 
 def _is_inside(scope: bytes, prefix: bytes) -> bool:
-    # A scope is resolved as a URL: dot segments and back-slashes would climb out.
-    climbs = b".." in scope or b"\\" in scope or b"%2e" in scope.lower()
+    # A scope is resolved as a URL: dot segments and back-slashes would climb out, and a
+    # tab is taken out first, so that it may stand between two dots.
+    climbs = b".." in scope or b"\\" in scope or b"\t" in scope or b"%2e" in scope.lower()
     return scope.startswith(prefix + b"/") and not climbs
 
 
@@ -252,8 +254,9 @@ def _own_path(location: bytes, rules: ResponseRules) -> bytes:
     path = location[len(origin) :]
     if not path or path[:1] in b"?#":
         return b"/" + path
-    # A path that begins with two slashes would name another host.
-    return b"/" + path.lstrip(b"/") if path.startswith(b"/") else b""
+    # A path that begins with two slashes would name another host. To a browser a
+    # back-slash is one too, and a tab is not there.
+    return b"/" + path.lstrip(b"/\\\t") if path.startswith(b"/") else b""
 
 
 def _read_length(found: Found) -> int:

@@ -71,6 +71,8 @@ COOKIES_OF_OTHERS = [
     b"a=b;Path=/user/abc/;Path=/",
     b"a=b; Secure; Path = / ",
     b"tmpenv-session=x; Path=/user/abc/",
+    b"=tmpenv-session=x; Path=/user/abc/",
+    b" = tmpenv-session=x",
     b"__Host-a=b; Path=/; Secure",
 ]
 OWN_COOKIES = [
@@ -100,6 +102,7 @@ def test_a_cookie_within_the_prefix_is_kept(cookie: bytes) -> None:
 def test_a_cookie_without_a_path_is_dropped_where_it_would_be_the_parents() -> None:
     assert kept(b"Set-Cookie: a=b", at_prefix=True) == []
     assert kept(b"Set-Cookie: a=b; Path=/user/abc/", at_prefix=True) != []
+    assert kept(b"Set-Cookie: a=b; Path=/user/abc/; Path=x", at_prefix=True) == []
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,7 @@ def test_a_cookie_without_a_path_is_dropped_where_it_would_be_the_parents() -> N
         (b"/user/abc/../", False),
         (b"/user/abc/%2E%2e/", False),
         (b"/user/abc/\\..", False),
+        (b"/user/abc/.\t./", False),
         (b"../", False),
         (b"https://h/user/abc/", False),
     ],
@@ -148,6 +152,8 @@ def test_a_policy_for_the_whole_site_is_dropped_unless_allowed(line: bytes, sett
         (b"http://10.0.0.5:8888", b"/"),
         (b"http://10.0.0.5:8888?x", b"/?x"),
         (b"http://10.0.0.5:8888//evil.example/", b"/evil.example/"),
+        (b"http://10.0.0.5:8888/\\evil.example/", b"/evil.example/"),
+        (b"http://10.0.0.5:8888/\t/evil.example/", b"/evil.example/"),
         (b"http://10.0.0.5:88889/", b"http://10.0.0.5:88889/"),
         (b"http://10.0.0.5/", b"http://10.0.0.5/"),
         (b"https://10.0.0.5:8888/", b"https://10.0.0.5:8888/"),
