@@ -70,6 +70,8 @@ RESPONSE_LINES = [
     b"Set-Cookie: a=b; Path=/",
     b"Set-Cookie: a=b; Domain=example.org; Path=/user/abc/",
     b"Set-Cookie: a=b; Path=/user/abc/; Path=x",
+    b"Set-Cookie: a=b; Path=/user/abcd/",
+    b"Set-Cookie: a=b; path=/user/abc",
     b"Set-Cookie:tmpenv-session=x; Path=/user/abc/",
     b"Location: http://10.0.0.5:8888/user/abc/lab?x",
     b"Location: http://10.0.0.5:8888//evil.example/",
@@ -149,7 +151,9 @@ extra_lines = st.builds(lambda name, value: name + b": " + value.strip(), tokens
 
 
 def lines(known: Sequence[bytes]) -> st.SearchStrategy[list[bytes]]:
-    return st.lists(st.sampled_from(known) | extra_lines, max_size=6)
+    few = st.lists(st.sampled_from(known) | extra_lines, max_size=6)
+    framed = st.builds(lambda found, framing: [*found, framing], few, st.sampled_from(FRAMINGS))
+    return few | few | few | framed
 
 
 chunk_extensions = st.sampled_from([b"", b"", b";a", b";a=b", b';a="b;\\" c"', b" ; a = b", b";"])

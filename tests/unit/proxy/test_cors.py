@@ -1,11 +1,17 @@
 """Which origins may read the answers, and what a preflight is told."""
 
+import itertools
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.cors import Cors
 from proxy.errors import Answer, EdgeError, render_head, render_json
+from proxy.settings import ProxySettings
+from tests.unit.proxy.judges import Read, h11_responses
+from tests.unit.proxy.wires import Wires
 
 PAGE = b"https://page.example"
 
@@ -81,3 +87,79 @@ def test_an_error_is_rendered_for_scripts() -> None:
         b"Content-Length: %d\r\nCache-Control: no-store\r\nRetry-After: 2\r\nX: y\r\n\r\n"
         % len(body)
     )
+
+
+THEIRS = (
+    b"HTTP/1.1 404 Not Found\r\nAccess-Control-Allow-Origin: *\r\n"
+    b"Access-Control-Allow-Credentials: true\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+def ask(origins: tuple[str, ...], method: bytes, path: bytes, lines: list[bytes]) -> Read:
+    """Return what a visitor gets where every target sets an Allow-Origin of its own."""
+    wires = Wires(lambda: lambda _: (THEIRS,), ProxySettings(cors_origins=origins))
+    head = b"\r\n".join((b"%b %b HTTP/1.1" % (method, path), b"Host: h", *lines))
+    wires.arrive([head + b"\r\n\r\n"])
+    (answer,) = h11_responses(wires.visitor.sent, [method], has_ended=False).messages
+    return answer
+
+
+@pytest.mark.parametrize("origins", [(), ("https://page.example",), ("*",)])
+@pytest.mark.parametrize("method", [b"GET", b"OPTIONS"])
+@pytest.mark.parametrize("path", [b"/user/abc/x", b"/user/gone/", b"/api/spawn", b"/user/abc/.."])
+def test_every_answer_allows_its_origin_once_or_not_at_all(
+    origins: tuple[str, ...], method: bytes, path: bytes
+) -> None:
+    """Whoever gives it, and whether or not it is a preflight's."""
+    said = [None, PAGE, b"https://other.example", b"null", b"https://page.example.evil"]
+    for origin, wanted in itertools.product(said, (b"", b"PUT")):
+        lines = [b"Origin: " + origin] if origin else []
+        lines += [b"Access-Control-Request-Method: " + wanted] if wanted else []
+
+        answer = ask(origins, method, path, lines)
+
+        is_listed = bool(origins) and origin is not None and ("*" in origins or origin == PAGE)
+        allowed = [b"*" if "*" in origins else PAGE] if is_listed else []
+        is_preflight = method == b"OPTIONS" and bool(origin and wanted) and b".." not in path
+        assert answer.values(b"access-control-allow-origin") == allowed
+        assert answer.values(b"access-control-allow-credentials") == []
+        assert answer.values(b"vary") == ([b"Origin"] if origins else [])
+        assert (answer.start == (b"204",)) == is_preflight
+        assert bool(answer.values(b"access-control-max-age")) == (is_preflight and is_listed)
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_no_preflight_adds_a_line_of_the_pages_own(origin: bytes, wanted: bytes) -> None:
+    """Both come out of a header block, so neither has a line's end in it."""
+    origin = origin.translate(None, b"\r\n\0")
+    wanted = wanted.translate(None, b"\r\n\0")
+
+    answer = Cors(("*",), 600).preflight(origin, wanted, b"\r\nConnection: close")
+
+    names = [line.partition(b":")[0] for line in answer.split(b"\r\n")[1:-2]]
+    assert names == [
+        b"Access-Control-Allow-Origin",
+        b"Vary",
+        b"Access-Control-Allow-Methods",
+        b"Access-Control-Allow-Headers",
+        b"Access-Control-Max-Age",
+        b"Connection",
+    ]
+
+
+@given(
+    st.sampled_from([400, 404, 410, 414, 431, 502, 503, 504]),
+    st.text(),
+    st.none() | st.integers(0, 600),
+)
+def test_an_independent_parser_reads_every_error(
+    status: int, message: str, retry_after_s: int | None
+) -> None:
+    body = render_json(EdgeError(status, "code", message))
+    head = render_head(Answer(status, body, retry_after_s=retry_after_s), b"\r\nConnection: close")
+
+    (read,) = h11_responses(head + body, [b"GET"], has_ended=True).messages
+
+    assert read.start == (b"%d" % status,)
+    assert json.loads(read.body)["message"] == message
+    assert bool(read.values(b"retry-after")) == (retry_after_s is not None)

@@ -5,8 +5,12 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
 
 from proxy.frames import FrameScanner, close_frame
+from tests.unit.proxy.messages import cut, cut_places
+from tests.unit.proxy.tunnel_oracle import read_frames
 
 
 def frame(opcode: int, payload: bytes, *, mask: bool, form: int = 0) -> bytes:
@@ -59,12 +63,64 @@ def test_one_byte_at_a_time_is_at_a_boundary_only_between_frames(
             assert scanner.is_at_boundary == (index == len(data) - 1)
 
 
-@given(st.binary(max_size=300))
-def test_no_bytes_raise(data: bytes) -> None:
+@given(st.binary(max_size=300), cut_places)
+def test_a_model_that_knows_no_reads_finds_the_same_in_any_bytes(
+    data: bytes, where: list[int]
+) -> None:
     scanner = FrameScanner()
 
-    for start in range(0, len(data), 7):
-        scanner.feed(data[start : start + 7])
+    found = [scanner.feed(piece) for piece in cut(data, where)]
+
+    model = read_frames(data)
+    assert any(found) == any(one.is_data for one in model)
+    assert scanner.has_closed == any(one.opcode == 8 for one in model)
+    assert scanner.is_at_boundary == (model[-1].end == len(data) if model else not data)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
+@pytest.mark.parametrize("form", [0, 2, 8])
+@pytest.mark.parametrize("mask", [True, False])
+def test_each_first_byte_in_each_form_is_one_frame(size: int, form: int, mask: bool) -> None:
+    """Reserved bits and opcodes too: what they mean is for the peers to say."""
+    for first in range(256):
+        data = bytes([first]) + frame(0, bytes(size), mask=mask, form=form)[1:]
+        scanner = FrameScanner()
+
+        heads = [scanner.feed(data[at : at + 1]) for at in range(14)]
+        rest = scanner.feed(data[14:])
+
+        assert scanner.is_at_boundary
+        assert any((*heads, rest)) == (first % 16 < 8)
+        assert scanner.has_closed == (first % 16 == 8)
+
+
+events = st.one_of(
+    st.builds(TextMessage, st.text(max_size=200), message_finished=st.booleans()),
+    st.builds(BytesMessage, st.binary(max_size=200), message_finished=st.booleans()),
+    st.builds(Ping, st.binary(max_size=125)),
+    st.builds(Pong, st.binary(max_size=125)),
+)
+
+
+@given(st.sampled_from(ConnectionType), st.lists(events, max_size=6), cut_places)
+def test_what_wsproto_writes_ends_where_we_find_it(
+    side: ConnectionType, sent: list[Event], where: list[int]
+) -> None:
+    peer = Connection(side)
+    scanner = FrameScanner()
+
+    for event in sent:
+        try:
+            written = peer.send(event)
+        except TypeError:  # a text within a binary message
+            continue
+        found = [scanner.feed(piece) for piece in cut(written, where)]
+        assert scanner.is_at_boundary
+        assert any(found) == isinstance(event, Message)
+    scanner.feed(peer.send(CloseConnection(1000, "over")))
+
+    assert scanner.is_at_boundary
+    assert scanner.has_closed
 
 
 @pytest.mark.parametrize("opcode", [0, 1, 2])

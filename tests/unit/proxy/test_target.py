@@ -1,5 +1,9 @@
 """Whose a path is, and which paths are nobody's."""
 
+import itertools
+import posixpath
+from urllib.parse import unquote, urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -224,3 +228,55 @@ def test_no_target_raises_anything_but_a_refusal(target: bytes) -> None:
         return
 
     assert forwarded.startswith(b"/")
+
+
+SEGMENTS = (b"", b".", b"..", b"%2e", b".%2E", b"a", b"...", b"a%2Fb", b"%2f..")
+
+
+@pytest.mark.parametrize(
+    ("reader", "prefix"),
+    [
+        (READER, b"/user/abc"),
+        (READER, b"/user"),
+        (READER, b""),
+        (READER, b"//user/abc"),
+        (READER, b"http://h/user/abc"),
+        (MOUNTED, b"/lab.1/user/abc"),
+        (MOUNTED, b"/lab.1//user/abc"),
+        (MOUNTED, b"/lab.1"),
+        (MOUNTED, b""),
+    ],
+)
+def test_no_path_of_four_segments_is_resolved_to_another_owner(
+    reader: TargetReader, prefix: bytes
+) -> None:
+    """As urllib and posixpath read it, decoded once, which is what servers do."""
+    for segments in itertools.product(SEGMENTS, repeat=4):
+        sent = b"/".join((prefix, *segments))
+        try:
+            destination = reader.read(sent)
+        except Refusal:
+            continue
+
+        path = urlsplit(destination.target.decode()).path
+        resolved = posixpath.normpath(unquote(path))
+        if destination.environment_id:
+            owner = reader.environments + destination.environment_id
+            assert (resolved + "/").startswith(owner.decode() + "/")
+            assert destination.target == owner + destination.rest
+        else:
+            assert not resolved.startswith(reader.environments.decode())
+
+
+@given(st.binary(max_size=60))
+def test_what_is_routed_is_what_is_forwarded(rest: bytes) -> None:
+    """Byte for byte, but for a path that begins with two slashes."""
+    sent = b"/user/abc/" + rest
+    try:
+        destination = READER.read(sent)
+    except Refusal:
+        return
+
+    assert destination.target == sent
+    assert destination.environment_id == b"abc"
+    assert destination.rest == b"/" + rest.partition(b"?")[0]
