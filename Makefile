@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Docker's daemon and ip stand where not every root looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: run test soak check bench image clean
+.PHONY: run test soak check fuzz bench image clean
 
 run: $(VENV)/.lab
 	@scripts/setup.sh redis $(BIN)/python
@@ -20,6 +20,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
+
+# For longer than the half minute that make test gives it: make fuzz SECONDS=3600 ARGS="--seed 7"
+SECONDS ?= 600
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 # The soak alone: make soak MINUTES=30 VISITORS=200 SEED=7
 soak: $(VENV)/.dev
