@@ -440,6 +440,34 @@ def test_llhttp_finds_the_end_of_the_body_where_we_do(sent: list[tuple[bytes, by
     assert b"".join(heard.bodies) == (b"x" if headers.length == CHUNKED else body)
 
 
+claims = st.lists(
+    st.tuples(
+        st.sampled_from([b"X-Forwarded-For", b"x-forwarded-host", b"X-Forwarded-Proto", b"Via"]),
+        st.sampled_from([b"1.2.3.4", b"a, b", b"", b"Public.Example", b"\xff"]),
+    ),
+    max_size=6,
+)
+
+
+@given(claims)
+def test_what_a_trusted_proxy_claims_is_merged_into_one_line_each(
+    sent: list[tuple[bytes, bytes]],
+) -> None:
+    headers = read(b"Host: h", *(name + b": " + value for name, value in sent), peer=TRUSTED)
+    server = h11.Connection(h11.SERVER)
+
+    server.receive_data(b"GET / HTTP/1.1" + headers.kept + b"\r\n\r\n")
+    request = server.next_event()
+
+    assert isinstance(request, h11.Request)
+    names = [name for name, _ in request.headers if name.startswith(b"x-forwarded-")]
+    assert len(set(names)) == len(names)
+    assert {b"x-forwarded-for", b"x-forwarded-proto"} <= set(names)
+    hops = [value for name, value in sent if name == b"X-Forwarded-For"]
+    assert dict(request.headers)[b"x-forwarded-for"].endswith(TRUSTED.address)
+    assert all(hop.lower() in dict(request.headers)[b"x-forwarded-for"] for hop in hops)
+
+
 @given(st.binary(max_size=200))
 def test_no_block_raises_anything_but_a_refusal(block: bytes) -> None:
     try:

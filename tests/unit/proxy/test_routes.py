@@ -1,5 +1,8 @@
 """The local table of routes."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from proxy.routes import Route, RouteTable, Standing
 
 
@@ -73,3 +76,34 @@ def test_what_is_forgotten_is_no_longer_trusted() -> None:
     table.put(Route("a", Standing.LIVE, version=1))
 
     assert heard == [Standing.STARTING, Standing.LIVE]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.none() | st.sampled_from(Standing),  # None: it is forgotten
+        st.integers(0, 3),
+    ),
+    max_size=20,
+)
+
+
+@given(STEPS)
+def test_it_holds_what_was_put_last_of_the_newest_version(
+    steps: list[tuple[str, Standing | None, int]],
+) -> None:
+    table = RouteTable()
+    model: dict[str, tuple[Standing, int]] = {}
+
+    for name, standing, version in steps:
+        if standing is None:
+            table.forget(name)
+            model.pop(name, None)
+            continue
+        table.put(Route(name, standing, version=version))
+        if name not in model or version >= model[name][1]:
+            model[name] = (standing, version)
+
+    held = {name: table.get(name) for name in "abc"}
+    assert {name: (one.standing, one.version) for name, one in held.items() if one} == model
+    assert set(table.ids()) == {name for name in model if model[name][0] is not Standing.GONE}
