@@ -76,6 +76,15 @@ def find(finder: re.Pattern[bytes], lowered: bytes) -> dict[bytes, bytes]:
     return found
 
 
+def has_stray_line_end(data: bytes) -> bool:
+    """Say whether a CR or LF in ``data`` ends no line; a CR at its very end may yet.
+
+    They are counted, because a head that dribbles is looked at again with each byte.
+    """
+    whole = data.count(b"\r\n")
+    return not data.count(b"\n") == whole == data.count(b"\r") - data.endswith(b"\r")
+
+
 def read_length(value: bytes) -> int | None:
     """Return the number in a Content-Length, None if it is not one or too large."""
     value = value.strip(b" \t")

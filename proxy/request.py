@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from proxy.errors import Refusal, bad_request
-from proxy.grammar import TOKEN
+from proxy.grammar import TOKEN, has_stray_line_end
 from proxy.request_head import Headers
 from proxy.settings import ProxySettings
 from proxy.target import Destination
@@ -15,6 +15,7 @@ _MAX_LINE_REST_BYTES = 64 + len(b"  HTTP/1.1")
 # What a head that is not whole yet may look like: a method, then anything
 # without a line feed or a carriage return of its own.
 _BEGINNING = re.compile(rb"(?:" + _METHOD + rb"(?: (?:[^\r\n]|\r\n)*+)?+)?+")
+_METHOD_BEGINNING = re.compile(_METHOD + rb"(?: |\Z)|\r?\Z")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
 _REFUSED_METHODS = frozenset((b"CONNECT", b"PRI", b"TRACE", b"TRACK"))
 _NOWHERE = Destination(b"", b"", b"")
@@ -103,6 +104,8 @@ def check_beginning(data: bytes, settings: ProxySettings) -> None:
 
 def _illegible(data: bytes) -> int:
     """Return where ``data`` stops being the beginning of a head; its size or more if nowhere."""
+    if _METHOD_BEGINNING.match(data) and not has_stray_line_end(data):
+        return len(data)
     beginning = _BEGINNING.match(data)
     end = beginning.end() if beginning else 0
     return end + 1 if data.startswith(b"\r", end) else end

@@ -16,6 +16,7 @@ from proxy.grammar import (
     USUAL_OPTIONS,
     VALUE,
     find,
+    has_stray_line_end,
     line_finder,
     named_by,
     options,
@@ -28,9 +29,6 @@ from proxy.settings import ProxySettings
 _HEAD = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9]{2}(?: " + VALUE + rb"*+)?+)(" + BLOCK.pattern + rb")\r\n\r\n"
 )
-# What a head that is not whole yet may look like: bare LF would be waited behind for ever.
-_BEGINNING = re.compile(rb"(?:[^\r\n]|\r\n)*+\r?")
-
 _SITE_WIDE = (
     b"alt-svc",
     b"clear-site-data",
@@ -145,18 +143,23 @@ def match_response_head(data: bytes, max_bytes: int) -> re.Match[bytes] | None:
     Raises:
         BadResponse: It is not a head, or too long.
     """
+    end = data.find(b"\r\n\r\n", 0, max_bytes)
+    if end < 0:
+        _check_beginning(data, max_bytes)
+        return None
     match = _HEAD.match(data)
-    if match is not None and match.end() <= max_bytes:
-        return match
-    # The first byte that is wrong decides, however the bytes arrive.
-    beginning = _BEGINNING.match(data, 0, max_bytes)
-    is_legible = beginning is not None and beginning.end() == min(len(data), max_bytes)
-    is_whole = data.find(b"\r\n\r\n", 0, max_bytes) >= 0
-    if is_whole or not is_legible or not data.startswith(b"HTTP/1."[: len(data)]):
+    if match is None:
+        raise BadResponse("its head is malformed.")
+    return match
+
+
+def _check_beginning(data: bytes, max_bytes: int) -> None:
+    """Refuse what can become no head, for its first wrong byte: bare LF would be waited behind."""
+    beginning = data if len(data) <= max_bytes else data[:max_bytes]
+    if has_stray_line_end(beginning) or not data.startswith(b"HTTP/1."[: len(data)]):
         raise BadResponse("its head is malformed.")
     if len(data) > max_bytes:
         raise BadResponse("its head is too long.")
-    return None
 
 
 def read_response_headers(

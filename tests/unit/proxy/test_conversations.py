@@ -5,6 +5,8 @@ What must be true of each is said in ``request_oracle``, ``response_oracle`` and
 ``tunnel_oracle``; here are the bytes.
 """
 
+import time
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +19,8 @@ from tests.unit.proxy.messages import (
     request_bytes,
     response_bytes,
 )
-from tests.unit.proxy.request_oracle import check_requests
-from tests.unit.proxy.response_oracle import ANSWERING, ASKS, check_responses
+from tests.unit.proxy.request_oracle import check_requests, converse
+from tests.unit.proxy.response_oracle import ANSWERING, ASKS, answer, check_responses
 from tests.unit.proxy.tunnel_oracle import check_tunnel
 
 NARROW = ProxySettings(max_head_bytes=300, max_url_bytes=60)
@@ -103,6 +105,20 @@ def test_pipelined_requests_are_answered_in_order_behind_a_body() -> None:
         (b"HEAD", b""),
         (b"GET", b""),
     ]
+
+
+def test_heads_that_dribble_cost_little_for_each_byte() -> None:
+    """Else a few visitors, or one environment, would hold up everybody."""
+    head = b"X: " + b"y" * 20_000 + b"\r\n\r\n"
+    request, response = GET + head, b"HTTP/1.1 204 X\r\n" + head
+    before = time.process_time()
+
+    talk = converse(bytewise(request))
+    answered = answer(bytewise(response), ASKS["get"], ends=False)
+
+    assert time.process_time() - before < 5
+    assert len(talk.requests) == 1
+    assert answered.to_visitor.startswith(b"HTTP/1.1 204 ")
 
 
 def test_empty_lines_before_a_head_are_skipped_in_any_number() -> None:
