@@ -16,7 +16,8 @@ from proxy.errors import Refusal, bad_request
 _ID = rb"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}+"
 _REST = rb"((?:/[^?]*+)?+)(?:\?.*)?+\Z"
 _ID_ALONE = re.compile(_ID + rb"\Z")
-_ABSOLUTE = re.compile(rb"https?://([^/?]+)", re.IGNORECASE)
+# Without user and password, which no request may carry (RFC 9110 §4.2.4).
+_ABSOLUTE = re.compile(rb"https?://[A-Za-z0-9._~%!$&'()*+,;=:\[\]\-]++(?=[/?]|\Z)", re.IGNORECASE)
 _SLASHES = re.compile(rb"//+")
 
 # An encoded slash counts as a boundary too: somebody behind us may decode it.

@@ -29,6 +29,11 @@ REQUEST_PLACES = {
         b" HTTP/1.1\r\nHost: h\r\n\r\n",
         set(range(0x21, 0x7F)) - set(b"#%"),
     ),
+    "authority": (
+        b"GET http://a",
+        b"b/user/abc/lab HTTP/1.1\r\nHost: h\r\n\r\n",
+        set((string.ascii_letters + string.digits + "._~%!$&'()*+,;=:[]-/?").encode()),
+    ),
     "query": (
         b"GET /user/abc/lab?",
         b" HTTP/1.1\r\nHost: h\r\n\r\n",
