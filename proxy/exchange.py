@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.activity import is_poll
 from proxy.compose import UPGRADE, Reply, compose_reply, compose_request, with_space
 from proxy.errors import BadBody, BadResponse, EdgeError
-from proxy.framing import CHUNKED, Body, body_of
+from proxy.framing import CHUNKED, UNTIL_CLOSE, Body, body_of
 from proxy.request import Request
 from proxy.response_head import (
     ResponseHeaders,
@@ -182,6 +182,8 @@ class Exchange:
         if status[0] == 0x31:  # 1xx: interim
             if not is_http_11:
                 raise BadResponse("HTTP/1.0 knows no interim answers.")
+            if headers.length not in (0, UNTIL_CLOSE):  # llhttp would read it
+                raise BadResponse("it announces a body for an interim answer.")
             rest = data[match.end() :]
             if status.startswith(b"101"):
                 self._open_tunnel(status, headers, rest)

@@ -238,20 +238,30 @@ async def test_an_interim_response_has_no_length(stage: Stage) -> None:
     await visitor.send(get())
     upstream = await environment.accept()
     await upstream.head()
-    await upstream.send(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nA: b\r\n\r\n" + OK)
+    await upstream.send(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 0\r\nA: b\r\n\r\n" + OK)
 
     assert await visitor.head() == b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"
     assert status((await visitor.response())[0]) == 200
 
 
-async def test_http_10_knows_no_interim_responses(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"HTTP/1.0 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+async def test_an_interim_response_that_parsers_read_differently_is_502(
+    stage: Stage, interim: bytes
+) -> None:
     environment = await stage.environment("abc")
     visitor = await stage.visit()
 
     await visitor.send(get())
     upstream = await environment.accept()
     await upstream.head()
-    await upstream.send(b"HTTP/1.0 103 Early Hints\r\n\r\n" + OK)
+    await upstream.send(interim + OK)
 
     assert status((await visitor.response())[0]) == 502
 
