@@ -5,7 +5,6 @@ ends exactly once: answered, refused by the edge, or cut. Nothing here waits: on
 a pooled connection the request leaves in the same call that brought its head.
 """
 
-import re
 from typing import TYPE_CHECKING
 
 from proxy.activity import is_poll
@@ -14,9 +13,8 @@ from proxy.errors import BadBody, BadResponse, EdgeError
 from proxy.framing import CHUNKED, UNTIL_CLOSE, Body, body_of
 from proxy.request import Request
 from proxy.response_head import (
+    ResponseHead,
     ResponseHeaders,
-    match_response_head,
-    read_response_headers,
     without_length,
 )
 from proxy.tunnel import Tunnel
@@ -163,28 +161,25 @@ class Exchange:
     def _read_head(self, data: bytes) -> None:
         if self._held:
             data, self._held = self._held + data, b""
-        limit = self.target.settings.max_response_head_bytes
+        target, request = self.target, self.request
+        reader = target.reader_on_own_host if request.is_on_own_host else target.reader
+        at_prefix = not request.destination.rest
         while data:
-            match = match_response_head(data, limit)
-            if match is None:
+            head = reader.read(data, at_prefix=at_prefix)
+            if head is None:
                 self._held = data
                 return
-            data = self._take_head(match, data)
+            data = self._take_head(head, data)
 
-    def _take_head(self, match: re.Match[bytes], data: bytes) -> bytes:
+    def _take_head(self, head: ResponseHead, data: bytes) -> bytes:
         """Act on a head; return what follows an interim one."""
-        minor, status, block = match.groups()
-        at_prefix = not self.request.destination.rest
-        target = self.target
-        rules = target.rules_on_own_host if self.request.is_on_own_host else target.rules
-        headers = read_response_headers(block, rules, at_prefix=at_prefix)
-        is_http_11 = minor == b"1"
+        status, headers, is_http_11 = head.status, head.headers, head.is_http_11
         if status[0] == 0x31:  # 1xx: interim
             if not is_http_11:
                 raise BadResponse("HTTP/1.0 knows no interim answers.")
             if headers.length not in (0, UNTIL_CLOSE):  # llhttp would read it
                 raise BadResponse("it announces a body for an interim answer.")
-            rest = data[match.end() :]
+            rest = data[head.size :]
             if status.startswith(b"101"):
                 self._open_tunnel(status, headers, rest)
                 return b""
@@ -195,7 +190,7 @@ class Exchange:
         reply = compose_reply(
             self.request, status, headers, is_http_11=is_http_11, may_keep=self.client.may_keep()
         )
-        self._respond(reply, data, match.end())
+        self._respond(reply, data, head.size)
         return b""
 
     def _relay_interim(self, status: bytes, headers: ResponseHeaders) -> None:

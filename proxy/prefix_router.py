@@ -184,7 +184,7 @@ class PrefixRouter:
         target = Target(self._settings)
         target.host, target.port, target.path = location.host, location.port, location.path
         target.tls = self._tls if location.is_tls else None
-        target.rules = self._rules
+        target.read_responses_under(self._rules)
         target.stand_under(b"/" + quote(route.path, safe=_LEGIBLE).encode() if route.path else b"")
         target.is_live = True
         target.clocks = self._log.of(route.prefix)

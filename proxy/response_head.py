@@ -27,8 +27,10 @@ from proxy.settings import ProxySettings
 
 # Groups: minor version, code with reason, header block.
 _HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9]{2}(?: " + VALUE + rb"*+)?+)(" + BLOCK.pattern + rb")\r\n\r\n"
+    rb"HTTP/1\.([01]) ([1-5][0-9]{2}(?: " + VALUE + rb"*+)?+)(" + BLOCK.pattern + rb")"
 )
+_MAX_KEPT = 8  # heads, and how long one may be
+_MAX_KEPT_BYTES = 2048
 _SITE_WIDE = (
     b"alt-svc",
     b"clear-site-data",
@@ -93,6 +95,16 @@ class ResponseHeaders:
     is_websocket: bool
 
 
+@dataclass(slots=True)
+class ResponseHead:
+    """A response's head."""
+
+    status: bytes  # the code with its reason
+    headers: ResponseHeaders
+    is_http_11: bool
+    size: int  # with the empty line
+
+
 def environment_rules(
     settings: ProxySettings, prefix: bytes, host: str, port: int
 ) -> ResponseRules:
@@ -137,20 +149,50 @@ def plain_rules(*, answers_origins: bool) -> ResponseRules:
     return ResponseRules(removed=HOP_BY_HOP | _CORS if answers_origins else HOP_BY_HOP)
 
 
-def match_response_head(data: bytes, max_bytes: int) -> re.Match[bytes] | None:
-    """Return the head that ``data`` begins with, None if it is not whole yet.
+class ResponseReader:
+    """Reads the heads of one target's responses, under its rules.
 
-    Raises:
-        BadResponse: It is not a head, or too long.
+    What was read from a small one is kept, so that a head that comes again costs a
+    look-up: the answers to a resource that is asked for often differ in nothing but
+    their Date, which is another one each second.
     """
-    end = data.find(b"\r\n\r\n", 0, max_bytes)
-    if end < 0:
-        _check_beginning(data, max_bytes)
-        return None
-    match = _HEAD.match(data)
+
+    def __init__(self, rules: ResponseRules, max_bytes: int) -> None:
+        self._rules = rules
+        self._max_bytes = max_bytes
+        self._known: dict[bytes, ResponseHead] = {}
+
+    def read(self, data: bytes, *, at_prefix: bool) -> ResponseHead | None:
+        """Return the head that ``data`` begins with, None if it is not whole yet.
+
+        ``at_prefix`` says that the request was for the bare prefix: a cookie without
+        a Path would then be the parent's (RFC 6265 §5.1.4).
+
+        Raises:
+            BadResponse: It is not a head, or too long, or its framing is ambiguous.
+        """
+        end = data.find(b"\r\n\r\n", 0, self._max_bytes)
+        if end < 0:
+            _check_beginning(data, self._max_bytes)
+            return None
+        raw = data[:end]
+        head = self._known.get(raw)
+        if head is None or at_prefix:
+            head = _read_head(raw, self._rules, at_prefix=at_prefix)
+            if end <= _MAX_KEPT_BYTES and not at_prefix:
+                if len(self._known) >= _MAX_KEPT:
+                    self._known.clear()
+                self._known[raw] = head
+        return head
+
+
+def _read_head(raw: bytes, rules: ResponseRules, *, at_prefix: bool) -> ResponseHead:
+    match = _HEAD.fullmatch(raw)
     if match is None:
         raise BadResponse("its head is malformed.")
-    return match
+    minor, status, block = match.groups()
+    headers = _read_headers(block, rules, at_prefix=at_prefix)
+    return ResponseHead(status, headers, is_http_11=minor == b"1", size=len(raw) + 4)
 
 
 def _check_beginning(data: bytes, max_bytes: int) -> None:
@@ -162,17 +204,7 @@ def _check_beginning(data: bytes, max_bytes: int) -> None:
         raise BadResponse("its head is too long.")
 
 
-def read_response_headers(
-    block: bytes, rules: ResponseRules, *, at_prefix: bool
-) -> ResponseHeaders:
-    """Return what ``block``, from a matched head, says under ``rules``.
-
-    ``at_prefix`` says that the request was for the bare prefix: a cookie without
-    a Path would then be the parent's (RFC 6265 §5.1.4).
-
-    Raises:
-        BadResponse: The body's framing is ambiguous.
-    """
+def _read_headers(block: bytes, rules: ResponseRules, *, at_prefix: bool) -> ResponseHeaders:
     lowered = block.lower()
     found = find(_FINDER, lowered)
     length = _read_length(found)

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.activity import Clocks
 from proxy.guard import Guard, guard_of
-from proxy.response_head import ResponseRules, environment_rules, own_host_rules
+from proxy.response_head import (
+    ResponseReader,
+    ResponseRules,
+    environment_rules,
+    own_host_rules,
+)
 from proxy.routes import Route
 from proxy.settings import ProxySettings
 
@@ -96,8 +101,7 @@ class Target:
         self.port = 0
         self.template = ""
         self.own_host = own_host
-        self.rules = ResponseRules()
-        self.rules_on_own_host = self.rules
+        self.read_responses_under(ResponseRules())
         self.clocks: Clocks | None = None
         self.tls: ssl.SSLContext | None = None
         self.hides_own_cookies = bool(environment_id)
@@ -115,6 +119,13 @@ class Target:
         self.prefix = prefix
         self.prefix_line = b"\r\nX-Forwarded-Prefix: " + prefix if prefix else b""
 
+    def read_responses_under(self, rules: ResponseRules) -> None:
+        """Let responses say to browsers what ``rules`` allow."""
+        most = self.settings.max_response_head_bytes
+        self.reader = self.reader_on_own_host = ResponseReader(rules, most)
+        if self.own_host:
+            self.reader_on_own_host = ResponseReader(own_host_rules(rules, self.own_host), most)
+
     def lead_to(self, route: Route) -> None:
         """Lead to the live ``route``; connections to another address are closed."""
         address = (route.host, route.port)
@@ -122,8 +133,7 @@ class Target:
             self.retire()
         self.host, self.port = address
         self.template = route.template
-        self.rules = environment_rules(self.settings, self.prefix, *address)
-        self.rules_on_own_host = own_host_rules(self.rules, self.own_host)
+        self.read_responses_under(environment_rules(self.settings, self.prefix, *address))
         self.authorization_line = (
             b"\r\nAuthorization: " + route.authorization if route.authorization else b""
         )

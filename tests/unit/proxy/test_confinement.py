@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.response_head import environment_rules, read_response_headers
+from proxy.response_head import ResponseReader, environment_rules
 from proxy.settings import ProxySettings
 from tests.unit.proxy.cookies import store_cookie
 from tests.unit.proxy.response_oracle import assert_stays_inside
@@ -25,10 +25,10 @@ OTHERS = ("/", "/user/", "/user/abcd/", "/user/other/x", "/api/spawn")
 
 def relayed(name: bytes, value: bytes, *, at_prefix: bool = False) -> bytes | None:
     """Return the value that reaches the browser, None if the line is dropped."""
-    headers = read_response_headers(
-        b"\r\nX: y\r\n" + name + b": " + value, RULES, at_prefix=at_prefix
-    )
-    _, found, value = headers.kept.partition(b"\r\n" + name + b": ")
+    sent = b"HTTP/1.1 200 OK\r\nX: y\r\n" + name + b": " + value + b"\r\n\r\n"
+    head = ResponseReader(RULES, 10_000).read(sent, at_prefix=at_prefix)
+    assert head is not None
+    _, found, value = head.headers.kept.partition(b"\r\n" + name + b": ")
     return value.strip(b" \t") if found else None
 
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from proxy.errors import BadResponse
 from proxy.framing import CHUNKED, UNTIL_CLOSE
 from proxy.response_head import (
+    ResponseHead,
     ResponseHeaders,
+    ResponseReader,
     ResponseRules,
     environment_rules,
-    match_response_head,
     own_host_rules,
-    read_response_headers,
     without_length,
 )
 from proxy.settings import ProxySettings
@@ -32,9 +32,14 @@ def read(
 def read_block(
     block: bytes, under: ResponseRules | None = None, *, at_prefix: bool = False
 ) -> ResponseHeaders:
-    match = match_response_head(b"HTTP/1.1 200 OK" + block + b"\r\n\r\n", 10_000)
-    assert match is not None
-    return read_response_headers(match[3], under or rules(), at_prefix=at_prefix)
+    reader = ResponseReader(under or rules(), 10_000)
+    head = reader.read(b"HTTP/1.1 200 OK" + block + b"\r\n\r\n", at_prefix=at_prefix)
+    assert head is not None
+    return head.headers
+
+
+def read_head(data: bytes, max_bytes: int = 1000) -> ResponseHead | None:
+    return ResponseReader(rules(), max_bytes).read(data, at_prefix=False)
 
 
 def kept(*lines: bytes, under: ResponseRules | None = None, at_prefix: bool = False) -> list[bytes]:
@@ -233,23 +238,23 @@ def test_what_can_be_read_in_two_ways_is_not_relayed(lines: tuple[bytes, ...]) -
 )
 def test_a_status_line_is_read_strictly(line: bytes, status: bytes | None) -> None:
     try:
-        match = match_response_head(line + b"\r\nX: y\r\n\r\n", 1000)
+        head = read_head(line + b"\r\nX: y\r\n\r\n")
     except BadResponse:
-        match = None
+        head = None
 
-    assert (match[2] if match else None) == status
+    assert (head.status if head else None) == status
 
 
 def test_a_head_is_waited_for_and_never_longer_than_its_limit() -> None:
     head = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"
 
-    waiting = [match_response_head(head[:end], len(head)) for end in range(1, len(head))]
+    waiting = [read_head(head[:end], len(head)) for end in range(1, len(head))]
 
     assert waiting == [None] * len(waiting)
-    assert match_response_head(head + b"body", len(head)) is not None
+    assert read_head(head + b"body", len(head)) is not None
     for data in (head, head[:-1]):
         with pytest.raises(BadResponse):
-            match_response_head(data, len(head) - 2)
+            read_head(data, len(head) - 2)
 
 
 @pytest.mark.parametrize(
@@ -269,11 +274,38 @@ def test_what_cannot_become_a_head_is_refused_for_its_first_wrong_byte(
     reasons = []
     for end in range(1, len(data) + 1):
         try:
-            match_response_head(data[:end], 60)
+            read_head(data[:end], 60)
         except BadResponse as error:
             reasons.append(str(error))
 
     assert set(reasons) == {f"its head is {reason}."}
+
+
+def test_a_head_that_comes_again_is_read_as_at_first() -> None:
+    reader = ResponseReader(rules(), 1000)
+    head = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\n"
+    others = [head.replace(b"a=b", b"a=%d" % number) for number in range(20)]
+
+    first = reader.read(head + b"ok", at_prefix=False)
+    assert first is not None
+    assert first.headers.kept == b"\r\nSet-Cookie: a=b\r\nContent-Length: 2"
+    for other in others:
+        found = reader.read(other, at_prefix=False)
+        assert found is not None
+        assert found.headers.kept in other
+    assert reader.read(head + b"more", at_prefix=False) == first
+
+
+def test_what_was_read_elsewhere_says_nothing_of_the_bare_prefix() -> None:
+    reader = ResponseReader(rules(), 1000)
+    head = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\n\r\n"
+    kept = []
+    for at_prefix in (False, True, False):
+        found = reader.read(head, at_prefix=at_prefix)
+        assert found is not None
+        kept.append(found.headers.kept)
+
+    assert kept == [b"\r\nSet-Cookie: a=b", b"", b"\r\nSet-Cookie: a=b"]
 
 
 def test_a_length_can_be_taken_off() -> None:
