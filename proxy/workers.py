@@ -168,6 +168,8 @@ class Workers:
 
     async def _see_ended(self) -> None:
         await self._ended()
+        for keeper in self._keepers:
+            keeper.exception()  # whoever started them was told of the first
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
