@@ -5,6 +5,9 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+# Its pytest plugin imports it at the very end if nobody did, where CPython 3.11.7 can fail on
+# a collection of garbage in between ("AST constructor recursion depth mismatch").
+import hypothesis  # noqa: F401
 import pytest
 
 from spawner.store.connection import Connection
