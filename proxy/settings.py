@@ -40,7 +40,7 @@ class ProxySettings(BaseModel):
         30, gt=0, description="Time a pooled connection to a target may lie idle."
     )
     max_idle_upstreams_count: int = Field(
-        64, ge=0, description="Most idle pooled connections kept for one target."
+        256, ge=0, description="Most idle pooled connections kept for one target."
     )
     starting_retry_after_s: int = Field(
         2, ge=0, description="Retry-After while an environment is starting."

@@ -33,7 +33,7 @@ http {{
     map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
     upstream environments {{
         server {upstream};
-        keepalive 64;
+        keepalive 256;
         keepalive_requests 1000000;
     }}
     server {{
