@@ -172,7 +172,7 @@ async def running(site: Site) -> AsyncIterator[Site]:
             await site.end(site.proxy)
 
 
-async def test_a_user_works_through_the_proxy_and_its_restart(site: Site) -> None:
+async def test_8_20_a_user_works_through_the_proxy_and_its_restart(site: Site) -> None:
     await site.log_in()
     site.home.mkdir()
     (site.home / "hello.txt").write_text("hello")

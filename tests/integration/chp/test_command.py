@@ -4,14 +4,16 @@ import asyncio
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.command import run, variables
-from tests.integration.chp.rig import Rig, proxying, url_of
-from tests.integration.proxy.kit import Environment, get, status
+from tests.integration.chp.rig import Rig, Started, proxying, url_of
+from tests.integration.proxy.kit import Environment, Wire, get, status
 from tests.serving import free_port
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("ours")
 
@@ -52,6 +54,28 @@ async def test_a_port_that_is_taken_is_told_with_its_flag(rig: Rig) -> None:
     assert "--api-port" in ended.stderr
 
 
+async def test_8_18_each_port_is_where_it_was_asked_for_and_nowhere_else(tmp_path: Path) -> None:
+    flags = ("--ip", "127.0.0.2", "--api-ip", "127.0.0.3")
+    command = Started(tmp_path, *flags)
+    try:
+        for host, port in (("127.0.0.2", command.port), ("127.0.0.3", command.api_port)):
+            await eventually(partial(answers, host, port))
+            assert not await answers("127.0.0.1", port)
+    finally:
+        command.end()
+
+
+async def answers(host: str, port: int) -> bool:
+    try:
+        wire = Wire(*await asyncio.open_connection(host, port))
+    except OSError:
+        return False
+    await wire.send(get("/_chp_healthz"))
+    head, _ = await wire.response()
+    await wire.close()
+    return status(head) == 200
+
+
 def test_it_says_where_it_is_and_that_nobody_needs_a_token() -> None:
     command = [sys.executable, "-m", "web", "proxy", "--ip", "127.0.0.1", "--port", "0"]
     with subprocess.Popen(
@@ -74,7 +98,7 @@ def test_it_says_where_it_is_and_that_nobody_needs_a_token() -> None:
     assert "The REST API is open to all on this machine" in log
 
 
-async def test_requests_and_routes_are_counted(tmp_path: Path) -> None:
+async def test_8_19_requests_and_routes_are_counted(tmp_path: Path) -> None:
     port = str(free_port())
     async with proxying(tmp_path, "--metrics-ip", "127.0.0.1", "--metrics-port", port) as rig:
         await rig.put("/x", url_of(await rig.server()))

@@ -83,7 +83,7 @@ async def test_dot_segments_reach_nobody(rig: Rig) -> None:
         (("--no-include-prefix", "--no-prepend-path"), "/base", "/a/b", "/b"),
     ],
 )
-async def test_the_targets_path_is_prepended_and_the_prefix_included_unless_told(
+async def test_8_16_the_targets_path_is_prepended_and_the_prefix_included_unless_told(
     tmp_path: Path, flags: tuple[str, ...], base: str, path: str, forwarded: str
 ) -> None:
     async with proxying(tmp_path, *flags) as rig:
@@ -138,7 +138,7 @@ async def test_a_server_behind_a_unix_socket_is_reached(rig: Rig, tmp_path: Path
     assert await asked(rig, "/x/y") == ("unix", "/x/y")
 
 
-async def test_the_host_is_the_first_segment_where_hosts_are_routed(tmp_path: Path) -> None:
+async def test_8_17_the_host_is_the_first_segment_where_hosts_are_routed(tmp_path: Path) -> None:
     async with proxying(tmp_path, "--host-routing") as rig:
         await rig.put("/a.example.org", url_of(await rig.server("a")))
         await rig.put("/b.example.org/user/x", url_of(await rig.server("b")))
@@ -245,7 +245,9 @@ async def test_a_server_that_refuses_is_told_at_once(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(("path", "code"), [("/none/%40?a=b&c", 404), ("/x/?q", 503)])
-async def test_an_error_target_is_asked_for_a_page(tmp_path: Path, path: str, code: int) -> None:
+async def test_8_14_an_error_target_is_asked_for_a_page(
+    tmp_path: Path, path: str, code: int
+) -> None:
     pages = await Environment().start()
     pages.answer_all(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nContent-Encoding: odd\r\n"
@@ -297,7 +299,7 @@ async def test_without_its_error_target_the_code_alone_is_told(tmp_path: Path) -
         assert body == "Service Unavailable"
 
 
-async def test_pages_of_errors_may_be_files(tmp_path: Path) -> None:
+async def test_8_15_pages_of_errors_may_be_files(tmp_path: Path) -> None:
     (tmp_path / "404.html").write_text("<p>lost</p>")
     (tmp_path / "error.html").write_text("<p>sorry</p>")
     async with proxying(tmp_path, "--error-path", str(tmp_path)) as rig:

@@ -29,7 +29,7 @@ async def rig(tmp_path: Path, pair: Pair) -> AsyncIterator[Rig]:
         yield rig
 
 
-async def test_requests_come_over_tls_and_targets_hear_of_it(rig: Rig, pair: Pair) -> None:
+async def test_9_1_requests_come_over_tls_and_targets_hear_of_it(rig: Rig, pair: Pair) -> None:
     await rig.put("/x", url_of(await rig.server()))
 
     head, body = await rig.ask(get("/x/y"), tls=pair.trusting())
@@ -38,17 +38,23 @@ async def test_requests_come_over_tls_and_targets_hear_of_it(rig: Rig, pair: Pai
     assert "X-Forwarded-Proto: https\r\n" in body
 
 
-async def test_nothing_but_tls_is_spoken(rig: Rig, pair: Pair) -> None:
+async def test_9_1_nothing_but_tls_is_spoken(rig: Rig, pair: Pair) -> None:
     visitor = await rig.visit()
+
     await visitor.send(get("/x/y"))
+
     assert await visitor.ended()
 
+
+async def test_9_3_tls_1_2_is_the_oldest(rig: Rig, pair: Pair) -> None:
     old = pair.trusting()
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     assert status((await rig.ask(get("/"), tls=old))[0]) == 404
+
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     old.set_ciphers("ALL:@SECLEVEL=0")
+
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await rig.visit(tls=old)
 
@@ -130,7 +136,9 @@ async def test_a_body_that_breaks_off_never_looks_whole(rig: Rig, pair: Pair) ->
         await visitor.exactly(100)
 
 
-async def test_the_certificate_is_renewed_on_sighup(tmp_path: Path, rig: Rig, pair: Pair) -> None:
+async def test_9_2_the_certificate_is_renewed_on_sighup(
+    tmp_path: Path, rig: Rig, pair: Pair
+) -> None:
     before = await rig.visit(tls=pair.trusting())
     assert name_shown(before.writer) == "first"
     second = make_pair(tmp_path, "second")
@@ -164,31 +172,38 @@ async def https_server(pair: Pair) -> asyncio.Server:
     return await asyncio.start_server(answer, "127.0.0.1", 0, ssl=pair.serving())
 
 
-@pytest.mark.parametrize(
-    ("flags", "is_trusted", "answered"),
-    [((), False, 502), ((), True, 200), (("--insecure",), False, 200)],
-)
-async def test_an_https_target_is_verified_unless_told(
-    tmp_path: Path,
-    pair: Pair,
-    monkeypatch: pytest.MonkeyPatch,
-    flags: tuple[str, ...],
-    is_trusted: bool,
-    answered: int,
-) -> None:
-    if is_trusted:
-        monkeypatch.setenv("SSL_CERT_FILE", str(pair.certificate))
+async def answer_of_https_target(directory: Path, pair: Pair, *flags: str) -> tuple[int, str]:
     server = await https_server(pair)
     port = server.sockets[0].getsockname()[1]
-    async with proxying(tmp_path, *flags) as rig:
+    async with proxying(directory, *flags) as rig:
         await rig.put("/x", f"https://127.0.0.1:{port}")
-
         head, body = await rig.ask(get("/x/"))
-
-        assert status(head) == answered
-        assert ("secure" in body) == (answered == 200)
     server.close()
     await server.wait_closed()
+    return status(head), body
+
+
+async def test_9_4_an_https_target_that_nobody_vouches_for_is_not_spoken_to(
+    tmp_path: Path, pair: Pair
+) -> None:
+    answered, body = await answer_of_https_target(tmp_path, pair)
+
+    assert answered == 502
+    assert "secure" not in body
+
+
+async def test_9_4_an_https_target_that_somebody_vouches_for_is_reached(
+    tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(pair.certificate))
+
+    assert await answer_of_https_target(tmp_path, pair) == (200, "secure")
+
+
+async def test_9_5_any_https_target_is_reached_where_nobody_asks(
+    tmp_path: Path, pair: Pair
+) -> None:
+    assert await answer_of_https_target(tmp_path, pair, "--insecure") == (200, "secure")
 
 
 @pytest.mark.parametrize("damage", ["certificate", "key"])

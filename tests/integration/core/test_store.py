@@ -84,7 +84,7 @@ async def test_the_oldest_spare_is_handed_out_first(store: Store) -> None:
     assert [one.environment.id for one in held if one and one.environment] == ["e0", "e1", "e2"]
 
 
-async def test_a_hand_out_sets_every_clock(store: Store) -> None:
+async def test_7_1_a_hand_out_sets_every_clock(store: Store) -> None:
     await make(store, "e", await lease(store))
 
     await store.acquire("t", "x", size=9, remember=False)

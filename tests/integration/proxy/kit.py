@@ -62,6 +62,15 @@ class Wire:
         async with asyncio.timeout(PATIENCE_S):
             return await self.reader.read()
 
+    async def remains(self) -> bytes:
+        """Everything up to the end of the stream, be it closed or reset."""
+        whole = b""
+        async with asyncio.timeout(PATIENCE_S):
+            with contextlib.suppress(ConnectionResetError):
+                while piece := await self.reader.read(MIB):
+                    whole += piece
+        return whole
+
     async def response(self) -> tuple[bytes, bytes]:
         """Read a head and its body, by Content-Length or chunks."""
         head = await self.head()
@@ -69,6 +78,24 @@ class Wire:
             return head, await self.until(b"0\r\n\r\n")
         length = header(head, b"content-length")
         return head, await self.exactly(int(length[0])) if length else b""
+
+    async def message(self) -> tuple[bytes, bytes]:
+        """Read a message as whoever gets it understands it, chunks taken off."""
+        head = await self.head()
+        if b"transfer-encoding: chunked" in head.lower():
+            return head, await self._chunks()
+        if length := header(head, b"content-length"):
+            return head, await self.exactly(int(length[0]))
+        return head, await self.rest() if head.startswith(b"HTTP/") else b""
+
+    async def _chunks(self) -> bytes:
+        whole = b""
+        while size := int((await self.until(b"\r\n")).partition(b";")[0], 16):
+            whole += await self.exactly(size)
+            assert await self.exactly(2) == b"\r\n"
+        while await self.until(b"\r\n") != b"\r\n":
+            pass  # a trailer
+        return whole
 
     async def ended(self) -> bool:
         """Whether the stream ends with nothing more on it."""
@@ -124,9 +151,11 @@ class Environment:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, path: Path | None = None) -> Self:
+    async def start(
+        self, path: Path | None = None, *, host: str = "127.0.0.1", port: int = 0
+    ) -> Self:
         if path is None:
-            self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+            self._server = await asyncio.start_server(self._connected, host, port)
         else:
             self._server = await asyncio.start_unix_server(self._connected, path)
         return self
@@ -153,6 +182,11 @@ class Environment:
     async def accept(self) -> Wire:
         async with asyncio.timeout(PATIENCE_S):
             return await self.connections.get()
+
+    async def request(self) -> tuple[Wire, bytes]:
+        """Accept the connection on which the next request comes; give its head too."""
+        wire = await self.accept()
+        return wire, await wire.head()
 
     def answer_all(self, response: bytes = OK) -> None:
         """Answer every bodiless request with the same bytes from now on."""
@@ -249,13 +283,37 @@ class Stage:
         self.put(name, port=environment.port, **route)
         return environment
 
+    def share(self, name: str, environment: Environment) -> None:
+        """Have another environment at the same address."""
+        self.put(name, port=environment.port)
+
     def put(self, name: str, standing: Standing = Standing.LIVE, **route: object) -> None:
         held = self.routes.get(name)
         version = held.version + 1 if held else 1
         self.routes.put(Route(name, standing, "127.0.0.1", version=version, **route))  # type: ignore[arg-type]
 
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    @property
+    def reached(self) -> int:
+        """How many connections were made to anybody behind the proxy."""
+        return sum(one.accepted for one in [*self.environments, self.application])
+
+    def answer_all(self) -> None:
+        """Let everybody behind the proxy answer what comes."""
+        for one in [*self.environments, self.application]:
+            one.answer_all()
+
+    async def counts_become(self, **counts: int) -> None:
+        """Wait until so much is open in the proxy, as it counts by itself."""
+        await settled(
+            lambda: all(getattr(self.proxy.counts, name) == n for name, n in counts.items())
+        )
+
     async def visit(self) -> Wire:
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", self.port))
+        wire = Wire(*await asyncio.open_connection(*self.address))
         self.visitors.append(wire)
         return wire
 

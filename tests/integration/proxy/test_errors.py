@@ -7,14 +7,13 @@ import socket
 import pytest
 
 from proxy.routes import Route, Standing
-from tests.integration.proxy.kit import OK, Environment, Stage, get, header, settled, status
+from tests.integration.proxy.kit import OK, Environment, Stage, Wire, get, header, settled, status
 
 NAVIGATION = ("Accept: text/html,application/xhtml+xml", "Sec-Fetch-Mode: navigate")
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
 
 
-@pytest.mark.parametrize("standing", [Standing.DRAINING, Standing.GONE])
-async def test_what_drains_or_is_gone_is_410(stage: Stage, standing: Standing) -> None:
+async def is_410(stage: Stage, standing: Standing) -> None:
     environment = await stage.environment("abc")
     stage.put("abc", standing, reason="idle")
 
@@ -27,7 +26,40 @@ async def test_what_drains_or_is_gone_is_410(stage: Stage, standing: Standing) -
     assert environment.accepted == 0
 
 
-async def test_a_navigation_gets_a_page(stage: Stage) -> None:
+async def test_5_1_what_is_gone_is_410(stage: Stage) -> None:
+    await is_410(stage, Standing.GONE)
+
+
+async def test_5_1_what_never_was_is_410(stage: Stage) -> None:
+    assert status((await stage.ask(get("/user/unknown/")))[0]) == 410
+
+
+async def test_5_7_what_drains_is_410(stage: Stage) -> None:
+    await is_410(stage, Standing.DRAINING)
+
+
+@pytest.mark.parametrize("lines", [(), ("Accept: */*",), ("Accept: application/json",),
+                                   ("Accept: text/html", "Sec-Fetch-Mode: cors")])  # fmt: skip
+async def test_5_2_scripts_read_of_it_as_json(stage: Stage, lines: tuple[str, ...]) -> None:
+    stage.put("abc", Standing.GONE, reason="idle")
+
+    head, body = await stage.ask(get("/user/abc/", *lines))
+    told = json.loads(body)
+
+    assert status(head) == told["status"] == 410
+    assert told["reason"] == "idle"
+    assert told["message"]
+
+
+async def test_5_3_an_old_browser_gets_a_page_too(stage: Stage) -> None:
+    stage.put("abc", Standing.GONE)
+
+    head, _ = await stage.ask(get("/user/abc/lab", "Accept: text/html"))
+
+    assert header(head, b"content-type") == [b"text/html; charset=utf-8"]
+
+
+async def test_5_3_a_navigation_gets_a_page(stage: Stage) -> None:
     stage.put("abc", Standing.GONE, reason="age", template="jupyter")
 
     head, body = await stage.ask(get("/user/abc/lab", *NAVIGATION))
@@ -40,7 +72,7 @@ async def test_a_navigation_gets_a_page(stage: Stage) -> None:
     assert (error.environment_id, error.template, error.reason) == ("abc", "jupyter", "age")
 
 
-async def test_an_upgrade_to_what_is_gone_is_410_as_http(stage: Stage) -> None:
+async def test_5_4_an_upgrade_to_what_is_gone_is_410_as_http(stage: Stage) -> None:
     stage.put("abc", Standing.GONE)
 
     head, body = await stage.ask(get("/user/abc/ws", *UPGRADE))
@@ -60,7 +92,7 @@ async def test_a_head_request_gets_the_error_without_its_body(stage: Stage) -> N
     assert status((await visitor.response())[0]) == 410
 
 
-async def test_a_stale_tab_costs_one_question(stage: Stage) -> None:
+async def test_5_14_a_stale_tab_costs_one_question(stage: Stage) -> None:
     visitor = await stage.visit()
 
     for _ in range(5):
@@ -70,7 +102,7 @@ async def test_a_stale_tab_costs_one_question(stage: Stage) -> None:
     assert stage.resolver.asked == ["unknown"]
 
 
-async def test_what_starts_is_503_and_asked_for_each_time(stage: Stage) -> None:
+async def test_5_5_what_starts_is_503_and_asked_for_each_time(stage: Stage) -> None:
     stage.resolver.routes["abc"] = Route("abc", Standing.STARTING, version=1)
     environment = await stage.environment("other")
     environment.answer_all()
@@ -196,7 +228,40 @@ async def test_a_body_that_was_sent_during_a_question_arrives(stage: Stage) -> N
     assert (await upstream.head()).startswith(b"GET /user/abc/next")
 
 
-async def test_a_refused_connection_keeps_the_clients_and_is_tried_once(stage: Stage) -> None:
+async def test_5_8_a_refused_connection_is_502(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    await environment.stop()
+
+    assert status((await stage.ask(get()))[0]) == 502
+
+
+async def test_5_9_a_refused_connection_is_told_within_100_ms(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    await environment.stop()
+    visitor = await stage.visit()
+
+    async with asyncio.timeout(0.1):
+        await visitor.send(get())
+        head = await visitor.head()
+
+    assert status(head) in (502, 503)
+
+
+async def test_5_9_a_connection_that_is_closed_unanswered_is_tried_once(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+
+    async def script(wire: Wire) -> None:
+        await wire.head()
+        wire.reset()
+
+    environment.script = script
+    head, _ = await stage.ask(get())
+
+    assert status(head) >= 500
+    assert environment.accepted == 1
+
+
+async def test_5_9_a_refused_connection_keeps_the_clients_and_is_tried_once(stage: Stage) -> None:
     environment = await stage.environment("abc")
     await environment.stop()
     visitor = await stage.visit()
@@ -231,7 +296,7 @@ def deaf_port():  # type: ignore[no-untyped-def]
         yield listener.getsockname()[1]
 
 
-async def test_a_connection_that_is_not_made_in_time_is_504(
+async def test_5_10_a_connection_that_is_not_made_in_time_is_504(
     bare_stage: Stage, deaf_port: int
 ) -> None:
     stage = await bare_stage.start(connect_timeout_s=0.05)
@@ -258,7 +323,7 @@ async def test_a_visitor_that_leaves_during_a_connect_leaves_nothing(
     assert stage.proxy.counts.busy_upstreams == 0
 
 
-async def test_a_response_that_does_not_come_in_time_is_504(bare_stage: Stage) -> None:
+async def test_5_11_a_response_that_does_not_come_in_time_is_504(bare_stage: Stage) -> None:
     stage = await bare_stage.start(response_timeout_s=0.1)
     environment = await stage.environment("abc")
     visitor = await stage.visit()
@@ -273,22 +338,7 @@ async def test_a_response_that_does_not_come_in_time_is_504(bare_stage: Stage) -
     assert await upstream.ended()
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"garbage that leaks\r\n\r\n",
-        b"HTTP/2 200 leaks\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nleaks",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nleaks",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nleaks",
-        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nleaks\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX leaks\r\n\r\n",
-        b"HTTP/1.1 200 OK\nX: leaks\n\nHTTP/1.1 200 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"leaks" * 20_000 + b"\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nleaks",
-    ],
-)
-async def test_garbage_is_502_and_nothing_of_it_leaks(stage: Stage, answer: bytes) -> None:
+async def is_unusable(stage: Stage, answer: bytes) -> None:
     environment = await stage.environment("abc")
     environment.answer_all(answer)
 
@@ -296,10 +346,41 @@ async def test_garbage_is_502_and_nothing_of_it_leaks(stage: Stage, answer: byte
 
     assert status(head) == 502
     assert b"leaks" not in head + body
-    assert stage.proxy.counts.idle_upstreams == 0
+    await stage.counts_become(idle_upstreams=0)
 
 
-async def test_garbage_without_an_end_is_502_too(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"garbage that leaks\r\n\r\n",
+        b"HTTP/2 200 leaks\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX leaks\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\x00leaks\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\nX: leaks\n\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nleaks",
+    ],
+)
+async def test_5_12_garbage_is_502_and_nothing_of_it_leaks(stage: Stage, answer: bytes) -> None:
+    await is_unusable(stage, answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nleaks",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nleaks",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\nleaks",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nleaks",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nleaks\r\n0\r\n\r\n",
+    ],
+)
+async def test_5_13_two_lengths_are_502_and_nothing_of_it_leaks(
+    stage: Stage, answer: bytes
+) -> None:
+    await is_unusable(stage, answer)
+
+
+async def test_5_12_garbage_without_an_end_is_502_too(stage: Stage) -> None:
     environment = await stage.environment("abc")
     environment.answer_all(b"SSH-2.0-OpenSSH_9.2\r\n")
 

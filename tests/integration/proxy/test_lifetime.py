@@ -5,11 +5,19 @@ import asyncio
 import pytest
 
 from proxy.routes import Standing
+from proxy.settings import ProxySettings
 from tests.integration.proxy.kit import OK, Stage, get, header, settled, status
 from tests.integration.proxy.test_websocket import CLOSE_1012, tunnel
 
 
-async def test_a_head_that_dribbles_is_408(bare_stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("header_timeout_s", 30), ("body_timeout_s", 120), ("idle_timeout_s", 75)]
+)
+def test_a_time_that_is_not_set_is_that_of_the_contract(name: str, seconds: float) -> None:
+    assert getattr(ProxySettings(), name) == seconds
+
+
+async def test_2_18_a_head_that_dribbles_is_408(bare_stage: Stage) -> None:
     stage = await bare_stage.start(header_timeout_s=0.1)
     visitor = await stage.visit()
 
@@ -21,7 +29,7 @@ async def test_a_head_that_dribbles_is_408(bare_stage: Stage) -> None:
     assert await visitor.ended()
 
 
-async def test_no_dribble_puts_the_end_off(bare_stage: Stage) -> None:
+async def test_2_18_no_dribble_puts_the_end_off(bare_stage: Stage) -> None:
     stage = await bare_stage.start(header_timeout_s=0.1)
     visitor = await stage.visit()
 
@@ -38,7 +46,7 @@ async def test_no_dribble_puts_the_end_off(bare_stage: Stage) -> None:
     assert status(head) == 408
 
 
-async def test_a_second_head_that_dribbles_is_408_too(bare_stage: Stage) -> None:
+async def test_2_18_a_second_head_that_dribbles_is_408_too(bare_stage: Stage) -> None:
     stage = await bare_stage.start(header_timeout_s=0.1, idle_timeout_s=1000)
     stage.put("abc", Standing.GONE)
     visitor = await stage.visit()
@@ -57,7 +65,7 @@ async def test_a_connection_without_a_byte_is_closed_without_one(bare_stage: Sta
     assert await visitor.ended()
 
 
-async def test_an_idle_connection_is_closed(bare_stage: Stage) -> None:
+async def test_2_34_an_idle_connection_is_closed(bare_stage: Stage) -> None:
     stage = await bare_stage.start(idle_timeout_s=0.05)
     stage.put("abc", Standing.GONE)
     visitor = await stage.visit()
@@ -67,7 +75,7 @@ async def test_an_idle_connection_is_closed(bare_stage: Stage) -> None:
     assert await visitor.ended()
 
 
-async def test_a_body_that_stalls_is_408_and_its_upstream_cut(bare_stage: Stage) -> None:
+async def test_2_19_a_body_that_stalls_is_408_and_its_upstream_cut(bare_stage: Stage) -> None:
     stage = await bare_stage.start(body_timeout_s=0.1)
     environment = await stage.environment("abc")
     visitor = await stage.visit()
@@ -82,7 +90,7 @@ async def test_a_body_that_stalls_is_408_and_its_upstream_cut(bare_stage: Stage)
     assert await upstream.rest() in (b"", b"hel")
 
 
-async def test_a_body_that_is_not_taken_does_not_stall(bare_stage: Stage) -> None:
+async def test_2_19_a_body_that_is_not_taken_does_not_stall(bare_stage: Stage) -> None:
     stage = await bare_stage.start(body_timeout_s=0.1, idle_timeout_s=0.3)
     stage.put("gone", Standing.GONE)
     environment = await stage.environment("abc")
@@ -104,7 +112,7 @@ async def test_a_body_that_is_not_taken_does_not_stall(bare_stage: Stage) -> Non
     assert status((await visitor.response())[0]) == 200
 
 
-async def test_a_slow_response_has_no_limit_by_default(bare_stage: Stage) -> None:
+async def test_5_11_a_slow_response_has_no_limit_by_default(bare_stage: Stage) -> None:
     stage = await bare_stage.start(body_timeout_s=0.05, idle_timeout_s=0.2, header_timeout_s=0.05)
     stage.put("gone", Standing.GONE)
     environment = await stage.environment("abc")

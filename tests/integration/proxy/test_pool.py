@@ -16,7 +16,7 @@ from proxy.sockets import listen, port_of
 from tests.integration.proxy.kit import OK, Environment, Stage, Wire, get, settled, status
 
 
-async def test_a_connection_is_used_again(stage: Stage) -> None:
+async def test_2_35_a_connection_is_used_again(stage: Stage) -> None:
     environment = await stage.environment("abc")
     environment.answer_all()
 
@@ -24,14 +24,34 @@ async def test_a_connection_is_used_again(stage: Stage) -> None:
         await stage.ask(get())
 
     assert environment.accepted == 1
+    await stage.counts_become(idle_upstreams=1)
+
+
+async def test_2_35_pipelined_requests_use_one_connection(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    environment.answer_all()
+    visitor = await stage.visit()
+
+    await visitor.send(get() * 20)
+    for _ in range(20):
+        await visitor.response()
+
+    assert environment.accepted == 1
+
+
+async def test_the_proxy_says_what_is_open(stage: Stage) -> None:
+    (await stage.environment("abc")).answer_all()
+
+    await stage.ask(get())
+
     assert repr(stage.proxy).endswith("idle_upstreams=1>")
 
 
-async def test_connections_are_never_shared_between_environments(stage: Stage) -> None:
+async def test_2_36_connections_are_never_shared_between_environments(stage: Stage) -> None:
     """Not even when two ids lead to one address."""
     environment = await stage.environment("abc")
     environment.answer_all()
-    stage.put("def", port=environment.port)
+    stage.share("def", environment)
 
     await stage.ask(get("/user/abc/"))
     await stage.ask(get("/user/def/"))
@@ -39,14 +59,14 @@ async def test_connections_are_never_shared_between_environments(stage: Stage) -
     assert environment.accepted == 2
 
 
-async def test_the_clients_connection_survives_the_environments_close(stage: Stage) -> None:
+async def test_2_33_the_clients_connection_survives_the_environments_close(stage: Stage) -> None:
     environment = await stage.environment("abc")
     environment.answer_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
     visitor = await stage.visit()
 
     for _ in range(3):
         await visitor.send(get())
-        head, body = await visitor.response()
+        head, body = await visitor.message()
         assert b"close" not in head
         assert body == b"ok"
 
@@ -54,7 +74,9 @@ async def test_the_clients_connection_survives_the_environments_close(stage: Sta
 
 
 @pytest.mark.parametrize("standing", [Standing.DRAINING, Standing.GONE, Standing.STARTING])
-async def test_connections_are_closed_when_the_route_goes(stage: Stage, standing: Standing) -> None:
+async def test_2_37_connections_are_closed_when_the_route_goes(
+    stage: Stage, standing: Standing
+) -> None:
     environment = await stage.environment("abc")
     visitor = await stage.visit()
     await visitor.send(get())
@@ -69,7 +91,7 @@ async def test_connections_are_closed_when_the_route_goes(stage: Stage, standing
     assert stage.proxy.counts.idle_upstreams == 0
 
 
-async def test_connections_to_a_former_address_are_closed(stage: Stage) -> None:
+async def test_2_37_connections_to_a_former_address_are_closed(stage: Stage) -> None:
     first = await stage.environment("abc")
     first.answer_all()
     await stage.ask(get())
@@ -103,22 +125,35 @@ async def warm(stage: Stage):  # type: ignore[no-untyped-def]
     environment = await stage.environment("abc")
     visitor = await stage.visit()
     await visitor.send(get())
-    upstream = await environment.accept()
-    await upstream.head()
+    upstream, _ = await environment.request()
     await upstream.send(OK)
-    await visitor.response()
+    await visitor.message()
     return environment, visitor, upstream
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_stale_connection_is_retried_once_on_a_fresh_one(stage: Stage, method: str) -> None:
-    environment, visitor, stale = await warm(stage)
+async def stale(stage: Stage, request: bytes):  # type: ignore[no-untyped-def]
+    """Send a request over an idle connection; return environment, visitor, connection, head."""
+    environment, visitor, upstream = await warm(stage)
+    await visitor.send(request)
+    fresh = asyncio.create_task(environment.accept())
+    head = asyncio.create_task(upstream.head())
+    await asyncio.wait((fresh, head), return_when=asyncio.FIRST_COMPLETED)
+    fresh.cancel()
+    if not head.done() or head.exception():
+        head.cancel()
+        pytest.skip("it keeps no connections")
+    return environment, visitor, upstream, await head
 
-    await visitor.send(get("/user/abc/again", method=method))
-    await stale.head()
-    stale.reset()
-    fresh = await environment.accept()
-    head = await fresh.head()
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_2_38_a_stale_connection_is_retried_once_on_a_fresh_one(
+    stage: Stage, method: str
+) -> None:
+    request = get("/user/abc/again", method=method)
+    environment, visitor, old, _ = await stale(stage, request)
+
+    old.reset()
+    fresh, head = await environment.request()
     fresh.reset()
 
     assert head.startswith(f"{method} /user/abc/again ".encode())
@@ -126,33 +161,53 @@ async def test_a_stale_connection_is_retried_once_on_a_fresh_one(stage: Stage, m
     assert environment.accepted == 2
 
 
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        get(method="POST"),
-        get("/user/abc/", "Content-Length: 2", method="POST") + b"ok",
-        get("/user/abc/", "Content-Length: 2") + b"ok",
-        get(method="DELETE"),
-    ],
-)
-async def test_what_may_have_had_an_effect_is_sent_once(stage: Stage, request_bytes: bytes) -> None:
-    environment, visitor, stale = await warm(stage)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_2_38_a_visitor_notices_nothing_of_a_stale_connection(
+    stage: Stage, method: str
+) -> None:
+    environment, visitor, old, _ = await stale(stage, get(method=method))
 
-    await visitor.send(request_bytes)
-    await stale.head()
-    stale.reset()
+    await old.close()
+    fresh, _ = await environment.request()
+    await fresh.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    assert status(await visitor.head()) == 204
+
+
+async def sent_once(stage: Stage, request: bytes, how: str) -> None:
+    environment, visitor, old, _ = await stale(stage, request)
+
+    if how == "reset":
+        old.reset()
+    else:
+        await old.close()
 
     assert status((await visitor.response())[0]) == 502
     assert environment.accepted == 1
 
 
-async def test_no_retry_once_the_response_has_begun(stage: Stage) -> None:
-    environment, visitor, stale = await warm(stage)
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("body", [b"", b"ok"])
+async def test_2_40_a_post_is_sent_once(stage: Stage, body: bytes, how: str) -> None:
+    length = f"Content-Length: {len(body)}"
+    await sent_once(stage, get("/user/abc/", length, method="POST") + body, how)
 
-    await visitor.send(get())
-    await stale.head()
-    await stale.send(b"HTTP/1.1 200")
-    stale.reset()
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("method", ["DELETE", "POST", "OPTIONS"])
+async def test_2_38_other_methods_are_not_sent_again(stage: Stage, method: str, how: str) -> None:
+    await sent_once(stage, get(method=method), how)
+
+
+async def test_a_get_with_a_body_is_not_sent_again(stage: Stage) -> None:
+    await sent_once(stage, get("/user/abc/", "Content-Length: 2") + b"ok", "reset")
+
+
+async def test_2_39_no_retry_once_the_response_has_begun(stage: Stage) -> None:
+    environment, visitor, old, _ = await stale(stage, get())
+
+    await old.send(b"HTTP/1.1 200")
+    old.reset()
 
     assert status((await visitor.response())[0]) == 502
     assert environment.accepted == 1

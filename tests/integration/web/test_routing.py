@@ -1,7 +1,7 @@
 """The table of routes and the activity of the edge, against the real store."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from spawner.model import Auth, Environment, Phase, Pool, Template
 from spawner.store.connection import Connection
 from spawner.store.keys import Keys
 from spawner.store.records import Event
-from spawner.store.store import Store
+from spawner.store.store import Store, Touch
 from tests.deployment import SECRET, Deployment
 from tests.redis_server import RedisServer
 from tests.waiting import eventually
@@ -242,3 +242,33 @@ async def test_activity_is_kept_while_the_store_is_away(
     found = await tmpenv.service.find(environment.id)
     assert found is not None
     assert found.activity["http"] > before
+
+
+async def test_7_12_activity_is_written_once_a_second_for_all_in_one_step(
+    tmpenv: Deployment,
+) -> None:
+    steps: list[set[str]] = []
+
+    class Counting(Store):
+        async def touch(self, touches: Iterable[Touch]) -> None:
+            noted = list(touches)
+            steps.append({touch.environment_id for touch in noted})
+            await super().touch(noted)
+
+    activity = ActivityLog()
+    writer = ActivityWriter(activity, Counting(tmpenv.connection))
+    running = asyncio.create_task(writer.run())
+
+    async def is_written_twice() -> bool:
+        for environment_id in ("a", "b", "c"):
+            activity.of(environment_id).download(writer.now(), 10)
+        return len(steps) == 2
+
+    begun = writer.now()
+    await eventually(is_written_twice)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    assert steps == [{"a", "b", "c"}] * 2
+    assert writer.now() - begun >= 1

@@ -90,7 +90,13 @@ def test_a_template_can_lift_a_limit_that_others_have() -> None:
     assert policy_of(None, CullingSettings(max_age=NEVER)).max_age is None
 
 
-def test_all_four_clocks_can_be_made_to_count() -> None:
+def test_7_10_requests_and_what_a_client_says_count_by_default() -> None:
+    policy = policy_of(None, CullingSettings())
+
+    assert set(policy.counts) == {"http", "ws_in"}
+
+
+def test_7_10_all_four_clocks_can_be_made_to_count() -> None:
     policy = policy_of(None, CullingSettings(activity_counts=("ws_out",)))
 
     assert judge(handed_out(100, ws_out=1), policy, NOW) is None

@@ -37,7 +37,7 @@ frames = st.lists(
 
 
 @given(frames, st.lists(st.integers(0, 1500), max_size=10))
-def test_any_cut_ends_at_a_boundary_and_dates_the_same_frames(
+def test_7_11_any_cut_ends_at_a_boundary_and_dates_the_same_frames(
     sent: list[tuple[int, bytes]], places: list[int]
 ) -> None:
     stream = b"".join(data for _, data in sent)
@@ -143,7 +143,7 @@ def test_control_frames_are_not_data(opcode: int) -> None:
     assert scanner.has_closed == (opcode == 8)
 
 
-def test_a_payload_that_looks_like_frames_is_skipped() -> None:
+def test_7_11_a_payload_that_looks_like_frames_is_skipped() -> None:
     scanner = FrameScanner()
 
     scanner.feed(frame(9, close_frame(1001) * 3, mask=False))

@@ -23,7 +23,7 @@ def page_of(error: EdgeError) -> str:
         ("unknown", "or there never was one"),
     ],
 )
-def test_the_end_is_told_in_plain_words_with_a_way_on(reason: str, words: str) -> None:
+def test_5_3_the_end_is_told_in_plain_words_with_a_way_on(reason: str, words: str) -> None:
     page = page_of(EdgeError(410, "gone", "x", "abc", "lab", reason))
 
     assert words in page
@@ -38,7 +38,7 @@ def test_without_a_template_the_way_on_is_the_start_page() -> None:
     assert 'href="/"' in page
 
 
-def test_one_that_starts_is_tried_again() -> None:
+def test_5_6_the_page_of_one_that_starts_tries_again() -> None:
     page = page_of(EdgeError(503, "starting", "It starts.", "abc", "lab", retry_after_s=2))
 
     assert 'data-retry-after-s="2"' in page

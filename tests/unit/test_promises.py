@@ -1,0 +1,45 @@
+"""The contract of the data path and the tests that hold us to it name each other."""
+
+import ast
+from pathlib import Path
+
+from tests.integration.proxy.promises import BY_ID, PROMISES, promise_of
+
+TESTS = Path(__file__).parents[1]
+#: Promised, and built elsewhere: their tests come with them.
+TO_COME = {
+    "2.24": "bodies of 1 GiB",
+    "1.11": "host routing",
+    "1.12": "mount prefix",
+    "6.14": "session cookies and WebSockets",
+    "9.6": "TLS for tmpenv serve",
+}
+
+
+def ids_in_names() -> set[str]:
+    """Return the ids in the names of all tests."""
+    names = (
+        node.name
+        for path in TESTS.rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    return {id_ for name in names if (id_ := promise_of(name))}
+
+
+def test_each_promise_has_a_test() -> None:
+    assert {promise.id for promise in PROMISES} - ids_in_names() <= set(TO_COME)
+
+
+def test_each_test_with_an_id_is_for_a_promise() -> None:
+    assert ids_in_names() <= set(BY_ID)
+
+
+def test_the_promises_of_a_section_are_numbered_from_one() -> None:
+    numbers: dict[str, list[int]] = {}
+    for promise in PROMISES:
+        section, _, number = promise.id.partition(".")
+        numbers.setdefault(section, []).append(int(number))
+
+    for found in numbers.values():
+        assert found == list(range(1, len(found) + 1))
