@@ -1,7 +1,8 @@
 """A stage for each test, on the loop the service runs on, or around a target that runs already."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,15 @@ async def bare_stage(tmp_path: Path, pytestconfig: pytest.Config) -> AsyncIterat
 @pytest.fixture
 async def stage(bare_stage: Stage) -> Stage:
     return await bare_stage.start()
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """Give a port whose backlog is full, so that a connection is never made."""
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]

@@ -5,7 +5,6 @@ waits in no socket, waits in the proxy.
 """
 
 import asyncio
-import contextlib
 import socket
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from tests.integration.proxy.kit import Wire
 
 _TABLE = Path("/proc/net/tcp")
 _PIECE = b"\0" * 262144
-_IS_STUCK_S = 1.0  # the kernel may wait for half a second by itself, though there is room
+_IS_STUCK_S = 1.0
+_PATIENCE_S = 20.0  # the kernel may wait for a while by itself, though there is room
 
 
 def _spelled(host: str, port: int) -> str:
@@ -41,13 +41,24 @@ def queued_bytes(*wires: Wire) -> int:
 
 
 async def stuff(wire: Wire) -> int:
-    """Send until nothing more is taken; return how many bytes left us."""
+    """Send until the other end takes no more; return how many bytes left us."""
     wire.writer.transport.set_write_buffer_limits(high=0)
     sent = 0
-    with contextlib.suppress(TimeoutError):
+    async with asyncio.timeout(_PATIENCE_S):
         while True:
             wire.writer.write(_PIECE)
             sent += len(_PIECE)
+            if not await _drains(wire):
+                return sent - wire.writer.transport.get_write_buffer_size()
+
+
+async def _drains(wire: Wire) -> bool:
+    while True:
+        try:
             async with asyncio.timeout(_IS_STUCK_S):
                 await wire.writer.drain()
-    return sent - wire.writer.transport.get_write_buffer_size()
+        except TimeoutError:
+            if queued_bytes(wire):
+                return False  # what has arrived there is left unread
+        else:
+            return True

@@ -62,6 +62,11 @@ class Wire:
         async with asyncio.timeout(PATIENCE_S):
             return await self.reader.read()
 
+    async def some(self) -> bytes:
+        """What comes next, nothing if it is the end of the stream."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.reader.read(MIB)
+
     async def remains(self) -> bytes:
         """Everything up to the end of the stream, be it closed or reset."""
         whole = b""
@@ -305,6 +310,14 @@ class Stage:
         """Let everybody behind the proxy answer what comes."""
         for one in [*self.environments, self.application]:
             one.answer_all()
+
+    def says(self, head: bytes, expected: int) -> bool:
+        """Whether an answer has the status that the contract names."""
+        return status(head) == expected
+
+    async def hung_up(self, visitor: Wire, head: bytes) -> bool:
+        """Whether an answer was the last on its connection, and said so."""
+        return header(head, b"connection") == [b"close"] and await visitor.ended()
 
     async def counts_become(self, **counts: int) -> None:
         """Wait until so much is open in the proxy, as it counts by itself."""

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Self
 
 import pytest
 
-from tests.integration.proxy.kit import Environment, Stage, Wire
+from tests.integration.proxy.kit import Environment, Stage, Wire, status
 
 Address = tuple[str, int]
 
@@ -81,6 +81,16 @@ class TargetStage(Stage):
     @property
     def reached(self) -> int:
         return sum(one.accepted for one in self.environments)
+
+    def says(self, head: bytes, expected: int) -> bool:
+        """A target may say it with another status of the same kind."""
+        told = status(head)
+        is_refusal = 400 <= told < 500 or told in (501, 505)
+        return is_refusal if expected < 500 else told >= 500 and not is_refusal
+
+    async def hung_up(self, visitor: Wire, head: bytes) -> bool:
+        """A target may go on with a connection, as long as nobody is reached over it."""
+        return True
 
     def answer_all(self) -> None:
         for one in self.environments:

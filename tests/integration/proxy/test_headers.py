@@ -196,25 +196,18 @@ async def test_3_4_what_a_message_needs_stays_though_it_is_named(
     assert received == b"hello"
 
 
-async def test_3_5_what_a_client_claims_is_dropped(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("X-Forwarded-For: evil", "X-Forwarded-Proto: evil", "X-Forwarded-Host: evil"),
+        *("X-Forwarded-Prefix: evil", "X-Forwarded-Port: evil", "x-forwarded-anything: evil"),
+        *("Forwarded: for=evil", "X-Real-IP: evil"),
+    ],
+)
+async def test_3_5_what_a_client_claims_is_dropped(stage: Stage, line: str) -> None:
     await stage.environment("abc")
 
-    head = await forwarded(
-        stage,
-        "X-Forwarded-For: 1.2.3.4",
-        "X-Forwarded-Proto: https",
-        "X-Forwarded-Host: evil.example",
-        "X-Forwarded-Prefix: /evil",
-        "X-Forwarded-Port: 1234",
-        "X-Forwarded-Anything: evil",
-        "Forwarded: for=1.2.3.4;host=evil.example",
-        "X-Real-IP: 1.2.3.4",
-    )
-
-    assert b"1.2.3.4" not in head
-    assert b"evil" not in head
-    assert header(head, b"x-forwarded-proto") != [b"https"]
-    assert header(head, b"x-forwarded-port") != [b"1234"]
+    assert b"evil" not in await forwarded(stage, line)
 
 
 async def test_3_7_the_environment_is_told_where_a_request_comes_from(stage: Stage) -> None:
@@ -236,10 +229,14 @@ async def test_3_8_the_environment_is_told_its_prefix(stage: Stage) -> None:
 LINES = ("X-ONE: 1", "x-two: 2", "X-one: 3", "X-Empty:", 'x-tWo: \xe4 \t; "q"', "X-ONE: 1")
 
 
-def among(head: bytes) -> list[bytes]:
-    """Return the lines that are tried, as they arrived."""
-    return [line for line in head.split(b"\r\n") if line.lower().startswith(b"x-") and
-            not line.lower().startswith(b"x-forwarded")]  # fmt: skip
+def among(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the names and values that are tried, as they arrived."""
+    pairs = [line.partition(b":") for line in head.split(b"\r\n")]
+    tried = {line.partition(":")[0].lower().encode() for line in LINES}
+    return [(name, value.strip()) for name, _, value in pairs if name.lower() in tried]
+
+
+SENT = among("\r\n".join(LINES).encode("latin-1"))
 
 
 async def test_3_10_a_requests_headers_are_kept_as_they_are(stage: Stage) -> None:
@@ -247,16 +244,21 @@ async def test_3_10_a_requests_headers_are_kept_as_they_are(stage: Stage) -> Non
 
     head = await forwarded(stage, *LINES)
 
-    assert among(head) == [line.encode("latin-1") for line in LINES]
-    assert b"\r\nHost: hub.example\r\n" in head
+    assert among(head) == SENT
 
 
 async def test_3_10_a_responses_headers_are_kept_as_they_are(stage: Stage) -> None:
-    head = await relayed(stage, *LINES, "sErver: x", "Set-Cookie: a=b", "Set-Cookie: c=d")
+    head = await relayed(stage, *LINES, "Set-Cookie: a=b", "Set-Cookie: c=d")
 
-    assert among(head) == [line.encode("latin-1") for line in LINES]
+    assert among(head) == SENT
     assert header(head, b"set-cookie") == [b"a=b", b"c=d"]
-    assert b"\r\nsErver: x\r\n" in head
+
+
+async def test_header_lines_are_kept_byte_for_byte(stage: Stage) -> None:
+    head = await relayed(stage, *LINES, "sErver: x")
+
+    for line in (*LINES, "sErver: x"):
+        assert b"\r\n%b\r\n" % line.encode("latin-1") in head
 
 
 async def test_3_11_no_server_is_added(stage: Stage) -> None:

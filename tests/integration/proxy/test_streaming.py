@@ -15,8 +15,8 @@ async def test_2_25_the_first_event_arrives_when_it_is_sent(stage: Stage) -> Non
     upstream = await environment.accept()
     await upstream.head()
     await upstream.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-    await visitor.head()
     await upstream.send(b"data: 1\n\n")
+    await visitor.head()
     first = await visitor.until(b"\n\n")
     await upstream.send(b"data: 2\n\n")
 
