@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Docker's daemon and ip stand where not every root looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: run test soak check fuzz bench image clean
+.PHONY: run test soak check fuzz bench conformance image clean
 
 run: $(VENV)/.lab
 	@scripts/setup.sh redis $(BIN)/python
@@ -35,6 +35,11 @@ soak: $(VENV)/.dev
 bench: $(VENV)/.dev $(VENV)/.lab
 	tests/provision/provision.sh
 	$(BIN)/python -m bench $(ARGS)
+
+# Tries the proxy's contract on other proxies, and writes what they do into docs/proxy.md.
+conformance: $(VENV)/.dev
+	tests/provision/provision.sh
+	$(BIN)/python -m tests.integration.proxy.peers $(ARGS)
 
 # The default image of the docker backend.
 image:

@@ -3,17 +3,10 @@
 import ast
 from pathlib import Path
 
-from tests.integration.proxy.promises import BY_ID, PROMISES, promise_of
+from tests.integration.proxy import table
+from tests.integration.proxy.promises import BY_ID, PROMISES, TO_COME, promise_of
 
 TESTS = Path(__file__).parents[1]
-#: Promised, and built elsewhere: their tests come with them.
-TO_COME = {
-    "2.24": "bodies of 1 GiB",
-    "1.11": "host routing",
-    "1.12": "mount prefix",
-    "6.14": "session cookies and WebSockets",
-    "9.6": "TLS for tmpenv serve",
-}
 
 
 def ids_in_names() -> set[str]:
@@ -43,3 +36,17 @@ def test_the_promises_of_a_section_are_numbered_from_one() -> None:
 
     for found in numbers.values():
         assert found == list(range(1, len(found) + 1))
+
+
+def test_the_document_has_the_table_of_what_proxies_do() -> None:
+    text = table.DOCUMENT.read_text()
+
+    assert text == table.document(text)
+
+
+def test_the_table_has_each_promise_once_and_we_keep_it() -> None:
+    rows = [line.split(" | ") for line in table.table().splitlines()]
+    ours = {row[0].removeprefix("| "): row[2] for row in rows if row[0][2:3].isdigit()}
+
+    assert list(ours) == [promise.id for promise in PROMISES]
+    assert {id_ for id_, told in ours.items() if told != "kept"} == set(TO_COME)
