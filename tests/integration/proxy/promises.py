@@ -202,14 +202,6 @@ PROMISES = sorted(
 )
 BY_ID = {promise.id: promise for promise in PROMISES}
 
-#: Promised, and built elsewhere: their tests come with them.
-TO_COME = {
-    "1.11": "host routing",
-    "1.12": "mount prefix",
-    "6.14": "session cookies and WebSockets",
-    "9.6": "TLS for tmpenv serve",
-}
-
 
 def promise_of(test: str) -> str:
     """Return the id in a test's name, empty if it has none."""

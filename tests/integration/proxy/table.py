@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.command import ROOT
-from tests.integration.proxy.promises import PROMISES, SECTIONS, TO_COME, Promise
+from tests.integration.proxy.promises import PROMISES, SECTIONS, Promise
 
 DOCUMENT = ROOT / "docs" / "proxy.md"
 FOUND = Path(__file__).with_name("peers.json")
@@ -55,9 +55,8 @@ def _lines() -> Iterator[str]:
 
 
 def _row(promise: Promise, found: dict[str, Any]) -> str:
-    ours = "to come" if promise.id in TO_COME else _SHOWN[KEPT]
     theirs = (_SHOWN[peer["promises"].get(promise.id, ABSENT)] for peer in found.values())
-    return f"| {promise.id} | {promise.wording} | {ours} | {' | '.join(theirs)} |"
+    return f"| {promise.id} | {promise.wording} | {_SHOWN[KEPT]} | {' | '.join(theirs)} |"
 
 
 if __name__ == "__main__":

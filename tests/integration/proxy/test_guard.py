@@ -57,7 +57,7 @@ async def test_its_visitor_reaches_it_with_its_token_and_without_our_cookie(
         get("/user/abc/x", ORIGIN, "Cookie: tmpenv-_session=wrong"),
     ],
 )
-async def test_nothing_of_the_others_reaches_it(
+async def test_6_15_nothing_of_the_others_reaches_it(
     stage: Stage, environment: Environment, request_: bytes
 ) -> None:
     head, body = await stage.ask(request_)
@@ -106,7 +106,7 @@ async def test_one_connection_gives_nobody_anothers_leave(
     ("origin", "expected"),
     [("Origin: http://hub.example", 101), ("Origin: https://evil.example", 403)],
 )
-async def test_a_websocket_with_the_cookie_is_for_its_own_pages_alone(
+async def test_6_14_a_websocket_with_the_cookie_is_for_its_own_pages_alone(
     stage: Stage, origin: str, expected: int
 ) -> None:
     environment = await stage.environment("abc", **ROUTE)

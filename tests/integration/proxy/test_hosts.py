@@ -43,7 +43,9 @@ async def forwarded(stage: Stage, request: bytes) -> bytes:
 @pytest.mark.parametrize(
     "host", [OWN, "ABC.Envs.Example", f"{OWN}.", f"{OWN}:8000", f"{OWN}.:8000", f"{OWN}:"]
 )
-async def test_a_host_leads_to_its_environment_however_it_is_spelt(stage: Stage, host: str) -> None:
+async def test_1_11_a_host_leads_to_its_environment_however_it_is_spelt(
+    stage: Stage, host: str
+) -> None:
     head = await forwarded(stage, get("/user/abc/lab?x", host=host))
 
     assert head.startswith(b"GET /user/abc/lab?x HTTP/1.1\r\n")
@@ -56,7 +58,7 @@ async def test_a_host_leads_to_its_environment_however_it_is_spelt(stage: Stage,
 @pytest.mark.parametrize(
     "path", ["/user/other/lab", "/user/__proto__/", "/api/spawn", "/static/a%2Fb?", "/launch/lab"]
 )
-async def test_every_path_on_it_is_the_environments(stage: Stage, path: str) -> None:
+async def test_1_11_every_path_on_it_is_the_environments(stage: Stage, path: str) -> None:
     other = await stage.environment("other")
 
     head = await forwarded(stage, get(path, host=OWN))
@@ -85,7 +87,7 @@ async def test_no_path_on_it_may_be_read_in_two_ways(
     assert environment.accepted == 0
 
 
-async def test_a_websocket_is_opened_there(stage: Stage) -> None:
+async def test_1_11_a_websocket_is_opened_there(stage: Stage) -> None:
     environment = await stage.environment("abc", authorization=b"token secret")
     visitor = await stage.visit()
 

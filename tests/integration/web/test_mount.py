@@ -180,7 +180,7 @@ async def handed_out(visitor: Visitor) -> dict[str, str]:
     return found
 
 
-async def test_no_page_and_no_answer_leads_out(visitor: Visitor) -> None:
+async def test_1_12_no_page_and_no_answer_leads_out(visitor: Visitor) -> None:
     launched = await handed_out(visitor)
     one = launched["id"]
     for path in ("", "info", "info/", "nothing", "healthz", "readyz", "api/stats", "stats",
@@ -209,7 +209,7 @@ async def test_no_page_and_no_answer_leads_out(visitor: Visitor) -> None:
         assert any(kind in where or kind in url for where, url in visitor.told.items()), kind
 
 
-async def test_the_waiting_page_and_its_events_are_below_it(visitor: Visitor) -> None:
+async def test_1_12_the_waiting_page_and_its_events_are_below_it(visitor: Visitor) -> None:
     _, headers, _ = await visitor.ask("GET", f"{MOUNT}launch/never", **PAGE)
     (location,) = headers["Location"]
     assert location.startswith(f"{MOUNT}wait/")
@@ -226,7 +226,7 @@ async def test_the_waiting_page_and_its_events_are_below_it(visitor: Visitor) ->
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_an_environment_answers_under_its_whole_path(visitor: Visitor) -> None:
+async def test_1_12_an_environment_answers_under_its_whole_path(visitor: Visitor) -> None:
     launched = await handed_out(visitor)
     url = f"{MOUNT}user/{launched['id']}/"
     authority = visitor.origin.removeprefix("http://")
@@ -241,7 +241,7 @@ async def test_an_environment_answers_under_its_whole_path(visitor: Visitor) -> 
     assert (await visitor.ask("GET", url.removeprefix(MOUNT.rstrip("/"))))[0] == 404
 
 
-async def test_outside_the_mount_there_is_only_the_way_in(visitor: Visitor) -> None:
+async def test_1_12_outside_the_mount_there_is_only_the_way_in(visitor: Visitor) -> None:
     for path, location in (
         ("/", MOUNT),
         (MOUNT.rstrip("/"), MOUNT),

@@ -77,7 +77,7 @@ async def shown_by(served: Served, trust: ssl.SSLContext) -> str:
         await writer.wait_closed()
 
 
-async def test_visitors_are_told_secure_addresses(served: Served, pair: Pair) -> None:
+async def test_9_6_visitors_are_told_secure_addresses(served: Served, pair: Pair) -> None:
     assert served.url.startswith("https://localhost:")
     way, cookie = "/launch/demo", ""
     connector = aiohttp.TCPConnector(ssl=pair.trusting())
@@ -135,7 +135,7 @@ async def test_environments_own_hosts_are_secure_as_well(directory: Path, pair: 
     assert f'href="https://envs.example:{port}/lab1/"' in page
 
 
-async def test_plain_http_is_hung_up_on_without_a_traceback(served: Served, pair: Pair) -> None:
+async def test_9_6_plain_http_is_hung_up_on_without_a_traceback(served: Served, pair: Pair) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(served))
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 
@@ -148,7 +148,7 @@ async def test_plain_http_is_hung_up_on_without_a_traceback(served: Served, pair
     writer.close()
 
 
-async def test_nothing_older_than_tls_1_2_is_spoken(served: Served, pair: Pair) -> None:
+async def test_9_6_nothing_older_than_tls_1_2_is_spoken(served: Served, pair: Pair) -> None:
     trust = pair.trusting()
     trust.maximum_version = ssl.TLSVersion.TLSv1_2
     assert await shown_by(served, trust) == "first"
@@ -162,7 +162,7 @@ async def test_nothing_older_than_tls_1_2_is_spoken(served: Served, pair: Pair) 
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_the_certificate_is_renewed_on_sighup(
+async def test_9_6_the_certificate_is_renewed_on_sighup(
     served: Served, pair: Pair, processes: int
 ) -> None:
     second = make_pair(served.directory, "second")
