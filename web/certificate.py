@@ -17,7 +17,7 @@ class CertificateFiles:
     """Where a certificate is kept, and what opens its key."""
 
     chain: Path
-    key: Path | None
+    key: Path | None  # None where it is with the chain
     passphrase: str | None = field(repr=False)
 
     @classmethod
@@ -35,19 +35,10 @@ class CertificateFiles:
         Raises:
             StartError: They cannot be used; the text says why.
         """
-        return read_certificate(self.chain, self.key, self.passphrase)
-
-
-def read_certificate(chain: Path, key: Path | None, passphrase: str | None) -> Certificate:
-    """Read a certificate chain, with its key in it or in a file of its own.
-
-    Raises:
-        StartError: It cannot be used; the text says why.
-    """
-    try:
-        return Certificate(chain, key, passphrase)
-    except BadCertificate as error:
-        raise StartError(f"the certificate cannot be used: {error}") from error
+        try:
+            return Certificate(self.chain, self.key, self.passphrase)
+        except BadCertificate as error:
+            raise StartError(f"the certificate cannot be used: {error}") from error
 
 
 def renew(certificate: Certificate) -> None:

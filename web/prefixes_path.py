@@ -12,9 +12,8 @@ from proxy.listener import Proxy
 from proxy.locations import Location, read_location
 from proxy.prefix_router import PrefixOptions, PrefixRouter
 from proxy.settings import ProxySettings
-from proxy.tls import Certificate
 from proxy.workers import TELL_S
-from web.certificate import read_certificate, renew
+from web.certificate import CertificateFiles, renew
 from web.data_path import Tell
 from web.dialects.chp_errors import ErrorPages, error_session, plain_page
 
@@ -28,20 +27,13 @@ class PrefixesWork:
     routes: tuple[tuple[str, str], ...]  # prefix and target
     error_target: Location | None
     error_path: Path | None
-    ssl_certificate: Path | None
-    ssl_key: Path | None
-    ssl_password: str | None
+    certificate: CertificateFiles | None
     log_level: str
     log_format: str = "auto"
 
     async def open(self, stack: AsyncExitStack, tell: Tell) -> "PrefixesPath":
         """Build the data path."""
-        return PrefixesPath(self, tell, await self._explain(stack), self._read_certificate())
-
-    def _read_certificate(self) -> Certificate | None:
-        if self.ssl_certificate is None:
-            return None
-        return read_certificate(self.ssl_certificate, self.ssl_key, self.ssl_password)
+        return PrefixesPath(self, tell, await self._explain(stack))
 
     async def _explain(self, stack: AsyncExitStack) -> Explain | None:
         if self.error_target is None and self.error_path is None:
@@ -54,19 +46,13 @@ class PrefixesWork:
 class PrefixesPath:
     """The data path of one process."""
 
-    def __init__(
-        self,
-        work: PrefixesWork,
-        tell: Tell,
-        explain: Explain | None,
-        certificate: Certificate | None,
-    ) -> None:
+    def __init__(self, work: PrefixesWork, tell: Tell, explain: Explain | None) -> None:
         """Bind everything; nothing runs yet."""
         self._tell = tell
         self._router = PrefixRouter(work.proxy, work.prefixes)
         for prefix, target in work.routes:
             self._router.put(prefix, read_location(target))
-        self.certificate = certificate
+        self.certificate = work.certificate.read() if work.certificate else None
         self.proxy = Proxy(
             router=self._router, settings=work.proxy, page=plain_page, explain=explain
         )

@@ -131,9 +131,7 @@ def _options(flags: Any) -> Any:
         routes=_routes(flags.default_target, flags.route or []),
         error_target=flags.error_target,
         error_path=flags.error_path,
-        ssl_certificate=flags.ssl_cert,
-        ssl_key=flags.ssl_key,
-        ssl_password=os.environ.get("CONFIGPROXY_SSL_KEY_PASSPHRASE"),
+        certificate=_certificate(flags),
         settings=_settings(flags),
         prefixes=PrefixOptions(
             include_prefix=flags.include_prefix,
@@ -147,6 +145,17 @@ def _options(flags: Any) -> Any:
         instance=flags.instance,
         log_level=_level(flags.log_level),
     )
+
+
+def _certificate(flags: Any) -> Any:
+    from web.certificate import CertificateFiles  # noqa: PLC0415
+
+    if flags.ssl_cert is not None:
+        passphrase = os.environ.get("CONFIGPROXY_SSL_KEY_PASSPHRASE")
+        return CertificateFiles(flags.ssl_cert, flags.ssl_key, passphrase)
+    if flags.ssl_key is not None:
+        raise ConfigError(["tmpenv: --ssl-key: needs --ssl-cert"])
+    return None
 
 
 def _settings(flags: Any) -> Any:
@@ -188,7 +197,7 @@ def _banner(options: Any, running: Any) -> str:
     from web.addresses import public_url  # noqa: PLC0415
     from web.version import VERSION  # noqa: PLC0415
 
-    url = public_url(options.ip, running.port, is_secure=options.ssl_certificate is not None)
+    url = public_url(options.ip, running.port, is_secure=options.certificate is not None)
     lines = [
         f"tmpenv {VERSION} proxies.",
         "",

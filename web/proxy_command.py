@@ -23,7 +23,7 @@ from spawner.store.keys import Keys
 from spawner.store.proxy_routes import RouteStore
 from web import proxy_metrics
 from web.addresses import is_loopback
-from web.certificate import read_certificate
+from web.certificate import CertificateFiles
 from web.config import NOT_REDIS, REDIS_SCHEMES
 from web.config_errors import ConfigError
 from web.data_path import Here, data_path
@@ -52,9 +52,7 @@ class ProxyOptions:
     routes: tuple[tuple[str, str], ...]  # flag or prefix, and target
     error_target: str
     error_path: Path | None
-    ssl_certificate: Path | None
-    ssl_key: Path | None
-    ssl_password: str | None
+    certificate: CertificateFiles | None
     settings: ProxySettings
     prefixes: PrefixOptions
     workers: int
@@ -97,7 +95,7 @@ async def run(options: ProxyOptions, announce: Callable[[Proxying], None]) -> No
         stack.push_async_callback(path.abort)
         book.lead(path)
         await _start(path)
-        if options.ssl_certificate is not None:
+        if options.certificate is not None:
             signals.renew_by(lambda: path.ask(do="renew"))
         await port.follow()
         api = RoutesApi(book, options.token)
@@ -121,10 +119,8 @@ def _work(options: ProxyOptions) -> PrefixesWork:
     """
     if options.error_target and options.error_path:
         raise ConfigError(["tmpenv: --error-path: cannot be given with --error-target"])
-    if options.ssl_certificate is None and options.ssl_key is not None:
-        raise ConfigError(["tmpenv: --ssl-key: needs --ssl-cert"])
-    if options.ssl_certificate is not None:
-        read_certificate(options.ssl_certificate, options.ssl_key, options.ssl_password)
+    if options.certificate is not None:
+        options.certificate.read()  # once, so that nothing begins in vain
     target = _location("--error-target", options.error_target) if options.error_target else None
     return PrefixesWork(
         proxy=options.settings,
@@ -132,9 +128,7 @@ def _work(options: ProxyOptions) -> PrefixesWork:
         routes=(),
         error_target=target,
         error_path=options.error_path,
-        ssl_certificate=options.ssl_certificate,
-        ssl_key=options.ssl_key,
-        ssl_password=options.ssl_password,
+        certificate=options.certificate,
         log_level=options.log_level,
     )
 

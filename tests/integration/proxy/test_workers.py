@@ -25,9 +25,7 @@ WORK = PrefixesWork(
     routes=(),
     error_target=None,
     error_path=None,
-    ssl_certificate=None,
-    ssl_key=None,
-    ssl_password=None,
+    certificate=None,
     log_level="error",
 )
 
