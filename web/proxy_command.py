@@ -166,14 +166,15 @@ async def _until_ended(
 ) -> None:
     """Wait for a signal, and act on it; raise what fails meanwhile."""
     heard = asyncio.create_task(signals.wait())
-    parts = [asyncio.create_task(path.run()), asyncio.create_task(book.run())]
+    parts = {asyncio.create_task(path.run()), asyncio.create_task(book.run())}
     for task in (heard, *parts):
         stack.callback(task.cancel)
-    await asyncio.wait({heard, *parts}, return_when=asyncio.FIRST_COMPLETED)
-    for part in parts:
-        if part.done():
+    while not heard.done():
+        ended, _ = await asyncio.wait({heard, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        for part in parts & ended:
             part.result()
-    if await heard is signal.SIGTERM:
+        parts -= ended  # a book without a store has nothing to follow
+    if heard.result() is signal.SIGTERM:
         await signals.drain(path)
 
 
