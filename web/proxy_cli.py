@@ -15,7 +15,9 @@ from web.start_errors import told_in_one_line
 _LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "error": "error"}
 EPILOG = (
     "The token of the REST API comes from CONFIGPROXY_AUTH_TOKEN. A key's passphrase, if it has "
-    "one, from CONFIGPROXY_SSL_KEY_PASSPHRASE. On SIGHUP the certificate is read again."
+    "one, from CONFIGPROXY_SSL_KEY_PASSPHRASE. A Redis with a password is better named by "
+    "TMPENV_REDIS_URL than by the flag, which others on the machine can read. On SIGHUP the "
+    "certificate is read again."
 )
 
 
@@ -31,7 +33,14 @@ Workers = Annotated[int, _flag("Processes that move bytes", "--proxy-workers", m
 TakeOver = Annotated[
     bool, _flag("Take the port over from the tmpenv proxy on it, which drains", "--take-over")
 ]
-RedisUrl = Annotated[str, _flag("Where routes are kept, and shared; in this process where unset")]
+RedisUrl = Annotated[
+    str,
+    _flag(
+        "Where routes are kept, and shared; in this process where unset",
+        envvar="TMPENV_REDIS_URL",
+        show_envvar=False,
+    ),
+]
 Instance = Annotated[str, _flag("Keeps proxies on one Redis apart", shows=True)]
 DefaultTarget = Annotated[str, _flag("Where the rest goes: a route at /")]
 ErrorTarget = Annotated[

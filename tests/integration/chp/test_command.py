@@ -45,6 +45,13 @@ def test_a_mistake_is_one_line(code: int, flags: list[str], told: str) -> None:
     assert told in lines[0]
 
 
+def test_the_address_of_a_redis_may_stand_in_the_environment() -> None:
+    ended = run("proxy", "--port", "0", TMPENV_REDIS_URL="unix:///none")
+
+    assert ended.returncode == 1
+    assert "Redis does not answer at /none" in ended.stderr
+
+
 async def test_a_port_that_is_taken_is_told_with_its_flag(rig: Rig) -> None:
     flags = ("--port", "0", "--api-port", str(rig.started.api_port))
 
