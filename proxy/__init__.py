@@ -16,4 +16,8 @@ visitor's connection, :mod:`proxy.exchange` one request with its response,
 :mod:`proxy.upstream` the pooled connections to one target, and
 :mod:`proxy.tunnel` what is left of both after an upgrade. :mod:`proxy.absence`
 sees who left while nothing was read from them.
+
+Several processes may serve one port (:mod:`proxy.sockets`): :mod:`proxy.workers`
+runs them, talks to them over :mod:`proxy.channel`, and adds up what they count
+(:mod:`proxy.counts`). :mod:`proxy.handover` gives the port to the next tmpenv.
 """
