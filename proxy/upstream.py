@@ -233,10 +233,15 @@ class Target:
 
     async def _open(self) -> Upstream:
         loop = asyncio.get_running_loop()
-        if self.path:
-            _, upstream = await loop.create_unix_connection(lambda: Upstream(self), self.path)
-        else:
-            _, upstream = await loop.create_connection(
-                lambda: Upstream(self), self.host, self.port, ssl=self.tls
-            )
+        upstream = Upstream(self)
+        try:
+            if self.path:
+                await loop.create_unix_connection(lambda: upstream, self.path)
+            else:
+                await loop.create_connection(lambda: upstream, self.host, self.port, ssl=self.tls)
+        except BaseException:
+            # Given up in the moment in which it was made, it is closed, but uvloop tells
+            # its protocol of the beginning alone.
+            self.forget(upstream)
+            raise
         return upstream

@@ -13,6 +13,7 @@ from proxy.router import Found
 from proxy.routes import Standing
 from proxy.settings import ProxySettings
 from proxy.sockets import listen, port_of
+from proxy.upstream import Upstream
 from tests.integration.proxy.kit import OK, Environment, Stage, Wire, get, settled, status
 
 
@@ -286,6 +287,29 @@ class RouteTakenAwayOnceFound(PrefixRouter):
         found = super().find(request)
         self.remove("/")
         return found
+
+
+async def test_a_connection_that_is_given_up_as_it_is_made_is_forgotten(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = await stage.environment("abc")
+    visitor = await stage.visit()
+    made = Upstream.connection_made
+
+    def leave(upstream: Upstream, transport: asyncio.BaseTransport) -> None:
+        made(upstream, transport)
+        for exchange in list(upstream.target.connecting):
+            exchange.client.transport.abort()
+            exchange.abort()
+
+    monkeypatch.setattr(Upstream, "connection_made", leave)
+    await visitor.send(get())
+    upstream = await environment.accept()
+
+    assert await upstream.ended()
+    await settled(lambda: stage.proxy.counts.busy_upstreams == 0)
+    async with asyncio.timeout(5):
+        await stage.proxy.abort()
 
 
 async def test_a_connection_opened_after_the_route_went_is_not_kept() -> None:
