@@ -35,9 +35,10 @@ def find(crashes: Path) -> Crash:
 def test_what_breaks_is_saved_as_small_as_it_gets(tmp_path: Path) -> None:
     crash = find(tmp_path)
 
+    # Two requests at most are left, of up to a hundred headers; which, is a matter of luck.
     data = crash.path.read_bytes()
-    assert b"%" in data
-    assert len(data) < 60
+    assert data.count(b"%") == 1
+    assert len(data) < 120
     assert f"seed {crash.seed}" in str(crash)
     assert str(crash.path) in str(crash)
 

@@ -19,7 +19,14 @@ from tests.waiting import eventually
 INSIDE = str(Path(__file__).with_name("inside"))
 _WORKER = "web.worker"
 #: What loops hold of the round they are in, and how much of it at most.
-_BOUNDED = {"spawner.": 16, "asyncio.": 128, "_asyncio.": 128, "redis.": 1000}
+#: Of heads of responses, eight for each target are kept (proxy/response_head.py).
+_BOUNDED = {
+    "spawner.": 16,
+    "asyncio.": 128,
+    "_asyncio.": 128,
+    "redis.": 1000,
+    "proxy.response_head.ResponseHead": 256,
+}
 #: Connections to Redis that many who ask at once have opened stay, 128 at most
 #: (spawner/store/connection.py). These are what each is made of.
 _TO_REDIS = "redis.asyncio.connection.UnixDomainSocketConnection"
