@@ -12,6 +12,11 @@ def public_url(host: str, port: int, path: str = "/", *, is_secure: bool = False
     return f"{scheme}://{shown}{path}" if port == usual else f"{scheme}://{shown}:{port}{path}"
 
 
+def every_if_unset(host: str) -> str | None:
+    """Give what is listened on for a flag's value: None, all addresses, for nothing and ``*``."""
+    return None if host in ("", "*") else host
+
+
 def is_loopback(host: str) -> bool:
     """Say whether only this machine reaches ``host``."""
     if host == "localhost":

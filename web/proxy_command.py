@@ -22,7 +22,7 @@ from spawner.store.connection import Connection
 from spawner.store.keys import Keys
 from spawner.store.proxy_routes import RouteStore
 from web import proxy_metrics
-from web.addresses import is_loopback
+from web.addresses import every_if_unset, is_loopback
 from web.certificate import CertificateFiles
 from web.config import NOT_REDIS, REDIS_SCHEMES
 from web.config_errors import ConfigError
@@ -85,7 +85,7 @@ async def run(options: ProxyOptions, announce: Callable[[Proxying], None]) -> No
         book = await _book(options, stack)
         port = PublicPort(stack, signals)
         places = port.open(
-            _every(options.ip),
+            every_if_unset(options.ip),
             options.port,
             options.workers,
             takes_over=options.takes_over,
@@ -194,7 +194,3 @@ def _check_guard(options: ProxyOptions) -> None:
             "CONFIGPROXY_AUTH_TOKEN, or give a loopback address with --api-ip"
         )
     log.warning("The REST API is open to all on this machine", extra={"event": "chp.open"})
-
-
-def _every(host: str) -> str | None:
-    return None if host in ("", "*") else host

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from web.addresses import every_if_unset
 from web.public_port import PublicPort
 from web.start_errors import cannot_listen
 
@@ -29,7 +30,7 @@ async def serve_beside(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, None if side.host in ("", "*") else side.host, side.port)
+    site = web.TCPSite(runner, every_if_unset(side.host), side.port)
     try:
         await site.start()
     except OSError as error:
