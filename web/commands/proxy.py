@@ -1,4 +1,4 @@
-"""The command ``tmpenv proxy``: its flags, which are configurable-http-proxy's."""
+"""``tmpenv proxy``: its flags, which are configurable-http-proxy's."""
 
 import os
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""The commands of ``tmpenv``, one module for each."""
