@@ -156,7 +156,8 @@ class Client(asyncio.Protocol):
             check_beginning(data[: end + 3], settings)  # as if it had come byte by byte
             raise
         self._is_head_dated = False
-        self._begin(Request(method, target, minor, headers))
+        request_id = headers.request_id or self.edge.new_id()
+        self._begin(Request(method, target, minor, headers, request_id))
         return data[end + 4 :]
 
     def _take_body(self, data: bytes) -> bytes:
@@ -235,8 +236,8 @@ class Client(asyncio.Protocol):
         assert headers.origin is not None
         keep = request.keeps_alive and self.may_keep()
         close = b"" if keep else b"\r\nConnection: close"
-        answer = self.edge.cors.preflight(headers.origin, headers.requested_headers, close)
-        self.transport.write(answer)
+        preflight = self.edge.cors.preflight
+        self.transport.write(preflight(headers.origin, headers.requested_headers, close))
         self.answered(keep=keep)
 
     # ---- a request's end
@@ -258,6 +259,7 @@ class Client(asyncio.Protocol):
         """Answer with ``error``; without a ``request`` the framing is lost, so close."""
         if self._is_closing:
             return
+        self.edge.note(error, request)
         explain = self.edge.explain
         explained = explain(error, request) if explain is not None and request is not None else None
         if explained is None:
@@ -337,12 +339,11 @@ class Client(asyncio.Protocol):
     def expire(self, now: float) -> None:
         """Act on the deadline, which has passed."""
         self.deadline = math.inf
-        settings = self.edge.settings
         if self._is_closing:
             left = self.transport.get_write_buffer_size()
             if 0 < left < self._left:  # it is being read, however slowly
                 self._left = left
-                self.deadline = now + settings.body_timeout_s
+                self.deadline = now + self.edge.settings.body_timeout_s
             else:
                 self.transport.abort()
         elif self.exchange is not None:
@@ -351,8 +352,7 @@ class Client(asyncio.Protocol):
             else:
                 self.exchange.time_out()
         elif self._buffer:
-            error = EdgeError(408, "head_timeout", "The request head took too long.")
-            self.refuse(error, None)
+            self.refuse(EdgeError(408, "head_timeout", "The request head took too long."), None)
         else:
             self.close()
 

@@ -43,6 +43,8 @@ def compose_request(
             headers.kept if hides_own_cookies else headers.kept_whole,
             b"" if headers.has_host else b"\r\nHost: localhost",
             prefix_line,
+            b"\r\nX-Request-Id: ",
+            request.id,
             b"" if headers.has_authorization else authorization_line,
             _CHUNKED if headers.length == CHUNKED else b"",
             UPGRADE if headers.wants_websocket and request.is_upgrade else b"",

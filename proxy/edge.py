@@ -1,9 +1,12 @@
 """Hold what every connection of one proxy shares: settings, deadlines, answers."""
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 from proxy.absence import absent
 from proxy.client import Client
@@ -12,9 +15,12 @@ from proxy.counts import Counts
 from proxy.errors import HTML, Answer, EdgeError, Page, render_head, render_json
 from proxy.request import Request
 from proxy.request_head import HeaderReader, Headers, Peer
+from proxy.request_ids import NewId
 from proxy.router import Router
 from proxy.settings import ProxySettings
 from proxy.tunnel import Tunnel
+
+log = logging.getLogger(__name__)
 
 _LONGEST_SWEEP_S = 1.0
 
@@ -40,6 +46,7 @@ class Edge:
         page: Show,
         explain: Explain | None,
         clock: Callable[[], float],
+        new_id: NewId,
     ) -> None:
         self.router = router
         self.find = router.find  # asked for each request
@@ -54,6 +61,7 @@ class Edge:
             own_cookies_prefix=settings.own_cookies_prefix.encode(),
             max_headers_count=settings.max_headers_count,
         )
+        self.new_id = new_id
         self.clients: set[Client] = set()
         self.tunnels: set[Tunnel] = set()
         self.requests = 0
@@ -107,10 +115,26 @@ class Edge:
             return Answer(error.status, body, HTML, retry_after_s=retry_after_s, lines=lines)
         return Answer(error.status, render_json(error), retry_after_s=retry_after_s)
 
+    def note(self, error: EdgeError, request: Request | None) -> None:
+        """Log an answer of our own: a fault behind us, or what a client does wrong or late."""
+        is_fault = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.retry_after_s is None
+        level = logging.INFO if is_fault else logging.DEBUG
+        if not log.isEnabledFor(level):
+            return
+        facts: dict[str, Any] = {"status": error.status, "code": error.code}
+        if request is not None:
+            facts["request"] = request.id.decode()
+        if error.environment_id:
+            facts |= {"environment": error.environment_id, "template": error.template}
+        log.log(level, "Answered by the edge", extra={"event": "proxy.answered", **facts})
+
     def render(self, answer: Answer, request: Request | None, *, keep: bool) -> bytes:
         """Return the whole answer to ``request``, whose head may not have been readable."""
         self.count(b"%d" % answer.status)
-        extra = self.cors.lines(None) if request is None else request.headers.cors
+        if request is None:
+            extra = self.cors.lines(None)
+        else:
+            extra = request.headers.cors + b"\r\nX-Request-Id: " + request.id
         if not keep:
             extra += b"\r\nConnection: close"
         elif request is not None and request.minor == 0:

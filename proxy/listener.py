@@ -8,6 +8,7 @@ from typing import Any
 from proxy.client import Client
 from proxy.counts import Counts
 from proxy.edge import Edge, Explain, Show
+from proxy.request_ids import request_ids
 from proxy.router import Router
 from proxy.settings import ProxySettings
 from proxy.sockets import BACKLOG, Listeners
@@ -34,6 +35,7 @@ class Proxy:
             page=page,
             explain=explain,
             clock=clock,
+            new_id=request_ids(),
         )
         self._servers: list[asyncio.Server] = []
         self._sweeping: asyncio.TimerHandle | None = None

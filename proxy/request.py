@@ -29,6 +29,7 @@ class Request:
     target: bytes  # as it came
     minor: int  # of HTTP/1.x
     headers: Headers
+    id: bytes  # what logs on both sides call it
     destination: Destination = field(default=_NOWHERE)
     is_on_own_host: bool = False  # an environment's, where all is its own
 

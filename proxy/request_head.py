@@ -23,6 +23,7 @@ from proxy.grammar import (
     read_length,
     without_lines,
 )
+from proxy.request_ids import is_request_id
 
 _CLAIMS = (b"forwarded", b"x-forwarded-*", b"x-real-ip", b"x-request-id")
 _READ = frozenset(
@@ -43,7 +44,13 @@ _READ = frozenset(
 _FINDER = line_finder((*HOP_BY_HOP, *_CLAIMS, *_READ))
 # From a trusted peer these are merged with ours; its other claims are kept.
 _MERGED = frozenset(
-    (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-prefix", b"x-forwarded-proto")
+    (
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-prefix",
+        b"x-forwarded-proto",
+        b"x-request-id",
+    )
 )
 _NOTHING: frozenset[bytes] = frozenset()
 
@@ -83,6 +90,7 @@ class Headers:
     requested_headers: bytes
     cors: bytes  # header lines for every answer
     outer_prefix: bytes  # what a trusted peer took off the path before us
+    request_id: bytes  # what a trusted peer named the request; empty if it did not
 
 
 class HeaderReader:
@@ -135,6 +143,7 @@ class HeaderReader:
             requested_headers=found.get(b"access-control-request-headers", b"").strip(b" \t"),
             cors=self._cors.lines(origin),
             outer_prefix=_outer_prefix(block, lowered, found, peer),
+            request_id=_request_id(block, lowered, found, peer),
         )
 
     def _without_own_cookies(self, block: bytes) -> bytes:
@@ -189,6 +198,13 @@ def _outer_prefix(block: bytes, lowered: bytes, found: Found, peer: Peer) -> byt
     if not peer.is_trusted or b"x-forwarded-prefix" not in found:
         return b""
     return _value(block, lowered, b"x-forwarded-prefix").rstrip(b"/")
+
+
+def _request_id(block: bytes, lowered: bytes, found: Found, peer: Peer) -> bytes:
+    if not peer.is_trusted or b"x-request-id" not in found:
+        return b""
+    name = _value(block, lowered, b"x-request-id")
+    return name if is_request_id(name) else b""
 
 
 def _value(block: bytes, lowered: bytes, name: bytes) -> bytes:

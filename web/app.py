@@ -30,6 +30,7 @@ from spawner.store.connection import Connection
 from spawner.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from spawner.store.keys import Keys
 from spawner.store.store import Store
+from web import logs
 from web.application import build, runner
 from web.backend_choice import Choice, choose_backend
 from web.certificate import CertificateFiles
@@ -94,6 +95,8 @@ class _Site:
         secret = own.get_secret_value() if own else await shared.agree()
         choice = await choose_backend(settings)
         self._stack.push_async_callback(choice.backend.close)
+        self._log = logs.style_of(settings, backend=choice.backend.name)
+        logs.send(self._log)
         recipes = recipes_for(settings, choice.backend.name)
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
 
@@ -185,8 +188,7 @@ class _Site:
             certificate=self._certificate,
             hosts=hosts_of(settings),
             instance=settings.instance,
-            log_level=settings.log_level,
-            log_format=settings.log_format,
+            log=self._log,
             redis_url=redis_url,
             secret=secret,
             application=application,

@@ -17,6 +17,7 @@ from proxy.listener import Proxy
 from proxy.sockets import Listeners
 from proxy.tls import Certificate
 from proxy.workers import Workers
+from web.logs import LogStyle
 
 #: Sends a message to the control process. Never waits.
 Tell = Callable[..., None]
@@ -52,13 +53,8 @@ class Work(Protocol):
     """What a process is given. It crosses by pickle, and may hold secrets."""
 
     @property
-    def log_level(self) -> str:
-        """The least serious that is logged."""
-        ...
-
-    @property
-    def log_format(self) -> str:
-        """How it is logged."""
+    def log(self) -> LogStyle:
+        """What is logged, and how."""
         ...
 
     async def open(self, stack: AsyncExitStack, tell: Tell) -> DataPath:

@@ -28,6 +28,7 @@ from web.certificate import CertificateFiles, renew
 from web.config import PagesSettings
 from web.data_path import Tell
 from web.edge_pages import EdgePages
+from web.logs import LogStyle
 from web.routing import Routing
 
 
@@ -78,8 +79,7 @@ class EnvironmentsWork:
     certificate: CertificateFiles | None
     hosts: EnvironmentHosts | None  # those of environments, where they have their own
     instance: str
-    log_level: str
-    log_format: str
+    log: LogStyle
     redis_url: str
     secret: str  # the tokens of environments derive from it
     application: str  # path of its socket

@@ -4,9 +4,12 @@ A message is constant, and its facts stand beside it, so that both forms come
 from one call. Nothing here takes secrets out again: they are never put in.
 """
 
+import contextvars
 import json
 import logging
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -17,9 +20,16 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 _COLOURS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m", "DEBUG": "\x1b[2m"}
 _RESET = "\x1b[0m"
 
+#: The request that is being answered, which every line that it causes names.
+REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="")
+
 
 class JsonLines(logging.Formatter):
-    """One JSON object for each record."""
+    """One JSON object for each record; ``always`` stands in each."""
+
+    def __init__(self, always: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._always = always or {}
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the record as one line."""
@@ -28,6 +38,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **self._always,
             **facts(record),
         }
         if record.exc_info:
@@ -57,27 +68,39 @@ class Text(logging.Formatter):
         return line
 
 
-def configure(settings: Settings, stream: TextIO | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class LogStyle:
+    """What is logged, and how."""
+
+    level: str = "info"  # the least serious
+    form: str = "auto"  # text, json, or text on a terminal alone
+    always: Mapping[str, str] = field(default_factory=dict)  # facts of every JSON line
+
+
+def style_of(settings: Settings, **always: str) -> LogStyle:
+    """Say how to log as the settings want it, with ``always`` and the instance in every line."""
+    facts_of_all = {"instance": settings.instance, **always}
+    return LogStyle(settings.log_level, settings.log_format, facts_of_all)
+
+
+def send(style: LogStyle, stream: TextIO | None = None) -> None:
     """Send the log to ``stream``, standard error unless told."""
-    send(settings.log_level, settings.log_format, stream)
-
-
-def send(level: str, form: str = "auto", stream: TextIO | None = None) -> None:
-    """Send what is at least as serious as ``level`` to ``stream``."""
     stream = stream or sys.stderr
     is_terminal = stream.isatty()
-    is_text = form == "text" or (form == "auto" and is_terminal)
+    is_text = style.form == "text" or (style.form == "auto" and is_terminal)
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(Text(in_colour=is_terminal) if is_text else JsonLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    handler.setFormatter(Text(in_colour=is_terminal) if is_text else JsonLines(style.always))
+    logging.basicConfig(level=style.level.upper(), handlers=[handler], force=True)
     # These tell every connection and request, addresses with query strings among them.
     for chatty in ("asyncio", "urllib3", "docker", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def facts(record: logging.LogRecord) -> dict[str, Any]:
-    """Give what the caller said in ``extra``."""
-    return {key: value for key, value in vars(record).items() if key not in _OWN}
+    """Give what the caller said in ``extra``, and the request that it was said for."""
+    told = {key: value for key, value in vars(record).items() if key not in _OWN}
+    request = REQUEST.get()
+    return {**told, "request": request} if request and "request" not in told else told
 
 
 def _shown(value: object) -> str:

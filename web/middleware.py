@@ -7,7 +7,6 @@ under which the log has its traceback.
 
 import asyncio
 import logging
-import secrets
 import time
 from http import HTTPStatus
 
@@ -17,6 +16,7 @@ from aiohttp.typedefs import Handler
 from spawner.errors import ServiceError
 from web.config import PagesSettings
 from web.context import RENDERER, mount_of
+from web.logs import REQUEST
 from web.problem_pages import problem_page
 from web.problems import Problem, RequestRefused, problem_of
 from web.visits import wants_html
@@ -35,7 +35,8 @@ _JSON_ONLY = ("api/", "healthz", "readyz")
 @web.middleware
 async def answer_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into an answer."""
-    request_id = secrets.token_hex(8)
+    request_id = request.headers["X-Request-Id"]  # the edge has named it
+    REQUEST.set(request_id)
     started = time.monotonic()
     try:
         response = await handler(request)
@@ -52,7 +53,7 @@ async def answer_failures(request: web.Request, handler: Handler) -> web.StreamR
     except Exception:
         log.exception(
             "A request failed",
-            extra={"event": "request.failed", "request": request_id, **_facts(request)},
+            extra={"event": "request.failed", **_facts(request)},
         )
         response = answer(
             request,
@@ -65,7 +66,6 @@ async def answer_failures(request: web.Request, handler: Handler) -> web.StreamR
         "Answered",
         extra={
             "event": "request.answered",
-            "request": request_id,
             "status": response.status,
             "ms": round((time.monotonic() - started) * 1000, 1),
             **_facts(request),

@@ -16,6 +16,7 @@ from proxy.workers import TELL_S
 from web.certificate import CertificateFiles, renew
 from web.data_path import Tell
 from web.dialects.chp_errors import ErrorPages, error_session, plain_page
+from web.logs import LogStyle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +29,7 @@ class PrefixesWork:
     error_target: Location | None
     error_path: Path | None
     certificate: CertificateFiles | None
-    log_level: str
-    log_format: str = "auto"
+    log: LogStyle
 
     async def open(self, stack: AsyncExitStack, tell: Tell) -> "PrefixesPath":
         """Build the data path."""

@@ -28,6 +28,7 @@ from web.config import NOT_REDIS, REDIS_SCHEMES
 from web.config_errors import ConfigError
 from web.data_path import Here, data_path
 from web.dialects.chp import RoutesApi
+from web.logs import LogStyle
 from web.prefixes_path import PrefixesWork
 from web.public_port import PublicPort
 from web.route_book import RouteBook
@@ -59,7 +60,7 @@ class ProxyOptions:
     takes_over: bool
     redis_url: str
     instance: str
-    log_level: str
+    log: LogStyle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ def _work(options: ProxyOptions) -> PrefixesWork:
         error_target=target,
         error_path=options.error_path,
         certificate=options.certificate,
-        log_level=options.log_level,
+        log=options.log,
     )
 
 

@@ -106,7 +106,7 @@ async def _run(work: Work, channel: int, listeners: list[int]) -> None:
 def main() -> None:
     """Do the work that comes by standard input."""
     work: Work = pickle.load(sys.stdin.buffer)  # noqa: S301  # from whoever started us
-    logs.send(work.log_level, work.log_format)
+    logs.send(work.log)
     channel, *listeners = map(int, sys.argv[1:])
     uvloop.run(_run(work, channel, listeners))
 

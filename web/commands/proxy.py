@@ -115,7 +115,7 @@ def proxy(
     from web.proxy_command import Proxying, run  # noqa: PLC0415
 
     with told_in_one_line():
-        logs.send(_level(flags.log_level))
+        logs.send(_log(flags))
         options = _options(flags)
 
         def announce(running: Proxying) -> None:
@@ -152,8 +152,12 @@ def _options(flags: Any) -> Any:
         takes_over=flags.take_over,
         redis_url=flags.redis_url,
         instance=flags.instance,
-        log_level=_level(flags.log_level),
+        log=_log(flags),
     )
+
+
+def _log(flags: Any) -> logs.LogStyle:
+    return logs.LogStyle(_level(flags.log_level))
 
 
 def _certificate(flags: Any) -> Any:

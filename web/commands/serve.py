@@ -49,7 +49,7 @@ def serve(
     flags = {key: value for key, value in locals().items() if key != "config"}
     with told_in_one_line():
         settings = load(flags=flags, config=config)
-        logs.configure(settings)
+        logs.send(logs.style_of(settings))
         _serve(settings)
 
 

@@ -17,6 +17,7 @@ from proxy.settings import ProxySettings
 from proxy.sockets import listen
 from proxy.workers import Workers, WorkersFailed
 from web.data_path import COMMAND
+from web.logs import LogStyle
 from web.prefixes_path import PrefixesWork
 
 WORK = PrefixesWork(
@@ -26,7 +27,7 @@ WORK = PrefixesWork(
     error_target=None,
     error_path=None,
     certificate=None,
-    log_level="error",
+    log=LogStyle("error"),
 )
 
 

@@ -87,7 +87,9 @@ def open_site_on(instance: str) -> Open:
             app = build(service, loaded, api_key=API_KEY)
             server = TestServer(app, handler_cancellation=True, access_log=None)
             jar = aiohttp.DummyCookieJar()
-            client = await stack.enter_async_context(TestClient(server, cookie_jar=jar))
+            client = await stack.enter_async_context(
+                TestClient(server, cookie_jar=jar, headers={"X-Request-Id": "named by the edge"})
+            )
             yield Site(client, service, backend)
 
     return open_

@@ -26,7 +26,7 @@ from tests.unit.proxy.judges import (
     is_upgrade_with_body,
     llhttp_requests,
 )
-from tests.unit.proxy.wires import ENVIRONMENT, TOKEN, VISITOR, Asked, Wires
+from tests.unit.proxy.wires import ENVIRONMENT, REQUEST_ID, TOKEN, VISITOR, Asked, Wires
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 REFUSED_METHODS = {b"CONNECT", b"TRACE", b"TRACK", b"PRI"}
@@ -234,8 +234,10 @@ def forwarded_lines(headers: Lines, *, is_application: bool) -> list[tuple[bytes
         kept.append((b"Host", b"localhost"))
     if not is_application:
         kept.append((b"X-Forwarded-Prefix", b"/user/" + ENVIRONMENT))
-        if all(name.lower() != b"authorization" for name, _ in headers):
-            kept.append((b"Authorization", TOKEN))
+    kept.append((b"X-Request-Id", REQUEST_ID))
+    has_authorization = any(name.lower() == b"authorization" for name, _ in headers)
+    if not (is_application or has_authorization):
+        kept.append((b"Authorization", TOKEN))
     return kept
 
 

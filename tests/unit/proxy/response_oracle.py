@@ -67,6 +67,7 @@ EDGE_LINES = {
     b"connection",
     b"vary",
     b"access-control-allow-origin",
+    b"x-request-id",
 }
 
 

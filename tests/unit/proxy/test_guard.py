@@ -44,7 +44,7 @@ def request(
     scheme = b"https" if tls else b"http"
     headers = READER.read(block.encode(), Peer(b"192.0.2.1", is_trusted=False, scheme=scheme))
     target = (path + query).encode()
-    return Request(method.encode(), target, 1, headers, Destination(target, b"abc", b"/x"))
+    return Request(method.encode(), target, 1, headers, b"1", Destination(target, b"abc", b"/x"))
 
 
 def judged(
@@ -208,7 +208,7 @@ def test_a_default_port_says_nothing(host: str, origin: str, verdict: str) -> No
         Peer(b"192.0.2.1", is_trusted=False),
     )
     target = b"/user/abc/x"
-    asked = Request(b"POST", target, 1, headers, Destination(target, b"abc", b"/x"))
+    asked = Request(b"POST", target, 1, headers, b"1", Destination(target, b"abc", b"/x"))
 
     found = guard().judge(asked, NOW, b"/user/abc")
 

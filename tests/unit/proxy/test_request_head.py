@@ -179,13 +179,21 @@ def test_what_a_trusted_proxy_says_is_appended_to() -> None:
 
     assert headers.kept.split(b"\r\n")[1:] == [
         b"X-Real-IP: 1.2.3.4",
-        b"X-Request-Id: 1",
         b"Host: h",
         b"X-Forwarded-For: 1.2.3.4, 5.6.7.8, 10.0.0.1",
         b"X-Forwarded-Proto: https",
         b"X-Forwarded-Host: Public.Example",
     ]
     assert headers.outer_prefix == b"/Lab"
+    assert headers.request_id == b"1"
+
+
+@pytest.mark.parametrize("name", [b"", b"a b", b'"', b"x" * 129, b"\xe9"])
+def test_a_request_keeps_no_name_that_would_spoil_a_log(name: bytes) -> None:
+    headers = read(b"X-Request-Id: " + name, b"Host: h", peer=TRUSTED)
+
+    assert headers.request_id == b""
+    assert b"x-request-id" not in headers.kept.lower()
 
 
 FORWARDED = (b"X-Forwarded-Proto: HTTPS, http", b"X-Forwarded-Host: a.example:8443, b", b"Host: h")

@@ -27,6 +27,7 @@ VISITOR = "192.0.2.1"
 ENVIRONMENT = b"abc"
 HOST, PORT = "10.0.0.5", 8888
 TOKEN = b"token s3cret"
+REQUEST_ID = b"request-1"
 
 #: Hears what one connection to a target was sent, and says what is answered.
 Listener = Callable[[bytes], Iterable[bytes]]
@@ -258,6 +259,7 @@ class Wires:
             page=lambda error, _request: Page(b"<p>" + error.code.encode(), b""),
             explain=None,
             clock=lambda: 1.0,
+            new_id=lambda: REQUEST_ID,
         )
         self.client = Client(self.edge)
         self.visitor = Wire(self)

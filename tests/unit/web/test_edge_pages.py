@@ -22,7 +22,7 @@ def edge_pages(**flags: str) -> EdgePages:
 def asked(host: bytes, *, is_on_own_host: bool, is_tls: bool = False) -> Request:
     peer = Peer(b"192.0.2.1", is_trusted=False, scheme=b"https" if is_tls else b"http")
     headers = READER.read(b"\r\nHost: " + host, peer)
-    return Request(b"GET", b"/", 1, headers, is_on_own_host=is_on_own_host)
+    return Request(b"GET", b"/", 1, headers, b"1", is_on_own_host=is_on_own_host)
 
 
 @pytest.mark.parametrize(

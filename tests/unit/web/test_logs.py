@@ -1,9 +1,10 @@
 """A record is a JSON line, or a line for people; its facts stand beside the message."""
 
+import contextvars
 import json
 import logging
 
-from web.logs import JsonLines, Text
+from web.logs import REQUEST, JsonLines, Text
 
 
 def record(**extra: object) -> logging.LogRecord:
@@ -21,6 +22,23 @@ def test_a_json_line_has_the_facts_beside_the_message() -> None:
         "x.y",
         2,
     )
+
+
+def test_every_json_line_says_which_tmpenv_it_is_of() -> None:
+    line = json.loads(JsonLines({"instance": "blue"}).format(record(event="x.y")))
+
+    assert (line["instance"], line["event"]) == ("blue", "x.y")
+
+
+def test_a_line_names_the_request_that_caused_it() -> None:
+    def logged() -> str:
+        REQUEST.set("1-a")
+        return JsonLines().format(record(event="x.y"))
+
+    line = json.loads(contextvars.copy_context().run(logged))
+
+    assert line["request"] == "1-a"
+    assert "request" not in json.loads(JsonLines().format(record(event="x.y")))
 
 
 def test_a_line_for_people_keeps_to_one_line() -> None:
