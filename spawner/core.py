@@ -14,6 +14,7 @@ from spawner.ending import Ending
 from spawner.holder import name_process
 from spawner.identity import Tokens
 from spawner.keeper import Duty, Keeper
+from spawner.last_words import LastWords
 from spawner.launch import Launches
 from spawner.model import Pool, Template
 from spawner.reconcile import Reconcile
@@ -51,7 +52,8 @@ class Core:
         self.store = Store(connection)
         self.feed = Feed(connection, connection.keys.events, read_event)
         launches = Launches(self.store, pools, mount)
-        starter = Starter(self.store, backend, tokens, session, mount)
+        last_words = LastWords(backend, tokens)
+        starter = Starter(self.store, backend, tokens, session, last_words, mount)
         refill = Refill(
             self.store,
             backend,
@@ -61,7 +63,7 @@ class Core:
             max_starting=max_starting,
         )
         ending = Ending(self.store, backend, templates)
-        self.reconcile = Reconcile(self.store, backend, templates)
+        self.reconcile = Reconcile(self.store, backend, last_words, templates)
         for listener in (launches.hear, refill.hear, ending.hear):
             self.feed.listen(listener)
         self.keeper = Keeper(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from spawner.backends.base import Backend, Observed
 from spawner.errors import BackendUnavailable
+from spawner.last_words import LastWords
 from spawner.lifecycle import COMING, ENDING
 from spawner.model import Auth, Environment, Phase, Template
 from spawner.store.store import Store
@@ -24,7 +25,6 @@ SWEEP_S = 10.0
 RETRY_S = 2.0
 #: How long a start may outlast its own timeout before it counts as forgotten.
 FORGOTTEN_AFTER = timedelta(seconds=30)
-TAIL_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,16 @@ def compare(
 class Reconcile:
     """The loop that compares and repairs, and the watch for sudden ends."""
 
-    def __init__(self, store: Store, backend: Backend, templates: Mapping[str, Template]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        backend: Backend,
+        last_words: LastWords,
+        templates: Mapping[str, Template],
+    ) -> None:
         self._store = store
         self._backend = backend
+        self._last_words = last_words
         self._templates = templates
         self._suspects: set[str] = set()
         self._wake = asyncio.Event()
@@ -155,7 +162,8 @@ class Reconcile:
             if observed is None
             else f"it ended: {observed.detail or 'no reason known'}"
         )
-        tail = await self._backend.tail(environment_id, TAIL_LINES) if observed else ""
+        template = self._templates.get(record.template)
+        tail = await self._last_words.of(environment_id, template) if observed else ""
         if await self._store.finish(
             environment_id, Phase.FAILED, reason, version=record.version, fence=fence
         ):

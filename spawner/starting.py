@@ -16,6 +16,7 @@ import aiohttp
 from spawner.backends.base import Backend, Order
 from spawner.errors import BackendUnavailable, ServiceError, StartFailed, StoreUnavailable
 from spawner.identity import Tokens, new_id
+from spawner.last_words import LastWords
 from spawner.model import Address, Auth, Environment, Phase, Pool, Template, base_path
 from spawner.readiness import wait_until_ready
 from spawner.store.connection import Fenced
@@ -23,7 +24,6 @@ from spawner.store.store import Store
 
 log = logging.getLogger(__name__)
 
-TAIL_LINES = 20
 STORE_RETRY_S = 0.5
 
 _Answer = TypeVar("_Answer")
@@ -49,6 +49,7 @@ class Starter:
     backend: Backend
     tokens: Tokens
     session: aiohttp.ClientSession
+    last_words: LastWords
     mount: str
 
     async def record(self, template: Template, pool: Pool, fence: int) -> str | None:
@@ -161,7 +162,7 @@ class Starter:
         reason = str(error)
         if isinstance(error, TimeoutError):
             reason = f"not ready within {template.start_timeout.total_seconds():g} s"
-        tail = await self._tail(environment_id)
+        tail = await self.last_words.of(environment_id, template)
         log.warning(
             "Environment did not start",
             extra={
@@ -176,12 +177,6 @@ class Starter:
         shown = f"{reason} ({last})" if last else reason
         await _insist(lambda: self.store.finish(environment_id, Phase.FAILED, shown, fence=fence))
         await _insist(lambda: self.store.trouble(template.name, shown))
-
-    async def _tail(self, environment_id: str) -> str:
-        try:
-            return await self.backend.tail(environment_id, TAIL_LINES)
-        except ServiceError:
-            return ""
 
     async def _abandon(self, environment_id: str, template: Template) -> None:
         try:

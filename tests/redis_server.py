@@ -13,20 +13,22 @@ from spawner.store.embedded import find_server
 class RedisServer:
     """One server on a Unix socket, with its append-only file."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, password: str = "") -> None:
         self.directory = directory
+        self._password = password
         self.socket = directory / "redis.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"unix://{self.socket}"
+        return f"unix://{f':{self._password}@' if self._password else ''}{self.socket}"
 
     def start(self) -> None:
         self._process = subprocess.Popen(
             [
                 *(find_server(), "--port", "0", "--unixsocket", str(self.socket)),
                 *("--dir", str(self.directory), "--appendonly", "yes", "--save", ""),
+                *("--requirepass", self._password),
             ],
             stdout=subprocess.DEVNULL,
         )
@@ -36,7 +38,7 @@ class RedisServer:
             time.sleep(0.01)
 
     def answers(self) -> bool:
-        with Redis(unix_socket_path=str(self.socket)) as client:
+        with Redis.from_url(self.url) as client:
             try:
                 return bool(client.ping())
             except (RedisError, OSError):
@@ -49,5 +51,5 @@ class RedisServer:
             self._process = None
 
     def empty(self) -> None:
-        with Redis(unix_socket_path=str(self.socket)) as client:
+        with Redis.from_url(self.url) as client:
             client.flushall()

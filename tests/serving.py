@@ -55,8 +55,8 @@ class Serving:
         self.url = f"http://127.0.0.1:{self.port}{base_url.rstrip('/')}"
         self.log = directory / f"{name}.log"
         self._prefix = prefix
-        self._config = directory / f"{name}.toml"
-        self._config.write_text(
+        self.config = directory / f"{name}.toml"
+        self.config.write_text(
             f'port = {self.port}\nstate_dir = "{directory}"\ninstance = "{instance}"\n'
             f'api_key = "{API_KEY}"\nbase_url = "{base_url}"\n{config}'
         )
@@ -101,7 +101,7 @@ class Serving:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._prefix, COMMAND, "serve", "--config", str(self._config)],
+                [*self._prefix, COMMAND, "serve", "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

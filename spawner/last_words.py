@@ -1,0 +1,44 @@
+"""Give what an environment printed last, for logs, and for who wonders why it ended.
+
+Jupyter prints its own address with the token in it. So what is told here of an
+environment's output is told without its secrets.
+"""
+
+from dataclasses import dataclass
+
+from spawner.backends.base import Backend
+from spawner.errors import ServiceError
+from spawner.identity import Tokens
+from spawner.model import Template
+
+_LINES = 20
+_MASK = "***"
+#: Anything shorter may well be a word of the output itself.
+_SHORTEST_SECRET = 6
+
+
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """Reads the last lines of environments."""
+
+    backend: Backend
+    tokens: Tokens
+
+    async def of(self, environment_id: str, template: Template | None) -> str:
+        """Give its last lines without its token and its template's variables; never fail."""
+        try:
+            printed = await self.backend.tail(environment_id, _LINES)
+        except ServiceError:
+            return ""
+        secrets = [self.tokens.token(environment_id)]
+        if template is not None:
+            secrets += template.env.values()
+        return masked(printed, secrets)
+
+
+def masked(text: str, secrets: list[str]) -> str:
+    """Give ``text`` without ``secrets``, the longest first, since one may hold another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, _MASK)
+    return text
