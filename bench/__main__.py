@@ -1,12 +1,13 @@
-"""``python -m bench [handout] [refill] [proxy]``: run the named benches, or all."""
+"""``python -m bench [handout] [refill] [visitors] [proxy]``: run the named benches, or all."""
 
 import argparse
 import asyncio
 
 from bench import handout, refill
 from bench.proxy import command as proxy
+from bench.visitors import run as visitors
 
-BENCHES = ("handout", "refill", "proxy")
+BENCHES = ("handout", "refill", "visitors", "proxy")
 
 
 def main() -> None:
@@ -28,6 +29,8 @@ async def _run(name: str, options: argparse.Namespace) -> None:
             await handout.measure()
         case "refill":
             await refill.measure()
+        case "visitors":
+            await visitors.measure()
         case "proxy":
             await proxy.measure_and_show(options)
 

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # A tiny environment for tests: up in milliseconds, in a few megabytes.
 #
-# Answers every GET below its base path with 200, and every other with 404.
+# Answers every GET below its base path with 200, and every other with 404. Opens a
+# WebSocket to whoever asks, takes what comes on it, and says nothing.
 # Listens where TMPENV_IP and TMPENV_PORT say. Switches, for tests:
 #   TINY_EXIT=3      print a message and end with this code
 #   TINY_DEAF=1      accept connections, never answer
@@ -30,7 +31,7 @@ bind($listener, sockaddr_in($port, inet_aton($ip))) or die "bind $ip:$port: $!";
 listen($listener, 128) or die "listen: $!";
 print "tiny: listening on $ip:$port at $base\n";
 
-my (%sockets, %seen);
+my (%sockets, %seen, %tunnels);
 while (1) {
     my $wanted = '';
     vec($wanted, fileno($_), 1) = 1 for $listener, values %sockets;
@@ -44,7 +45,17 @@ while (1) {
         my $count = sysread($sockets{$number}, $seen{$number}, 65536, length $seen{$number});
         if (!$count) {
             delete $seen{$number};
+            delete $tunnels{$number};
             close delete $sockets{$number};
+        }
+        elsif ($tunnels{$number}) {
+            $seen{$number} = '';
+        }
+        elsif ($seen{$number} =~ /\r\nUpgrade: *websocket\r\n/i && $seen{$number} =~ /\r\n\r\n/) {
+            $tunnels{$number} = 1;
+            $seen{$number} = '';
+            syswrite $sockets{$number}, join "\r\n", 'HTTP/1.1 101 Switching Protocols',
+                'Connection: Upgrade', 'Upgrade: websocket', '', '';
         }
         elsif (index($seen{$number}, "\r\n\r\n") >= 0 && !$ENV{TINY_DEAF}) {
             my ($method, $path) = split ' ', delete $seen{$number};
