@@ -33,6 +33,10 @@ class CullingSettings(BaseModel):
     )
     max_age: Limit = Field(timedelta(hours=8), description='Ended so long after hand-out; "never"')
     interval: Duration = Field(timedelta(seconds=10), description="Between two looks")
+    disk_interval: Limit = Field(
+        timedelta(minutes=1),
+        description='Between two measurements of what environments have on disk; "never"',
+    )
     activity_counts: tuple[Clock, ...] = Field(
         ("http", "ws_in"), description="The clocks that count as use"
     )

@@ -19,7 +19,8 @@ TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 #: What decides how an environment is run: a change of one of these replaces its spares.
 _RECIPE = frozenset(
-    "image command port env memory cpus pids user allow_root egress mounts auth ready_path".split()
+    "image command port env memory cpus pids disk user allow_root egress mounts auth"
+    " ready_path".split()
 )
 
 
@@ -71,6 +72,12 @@ class Template(BaseModel):
     memory: Size = Field(1 << 30, ge=6 << 20, description="Limit of memory and swap together")
     cpus: float = Field(1.0, gt=0, description="Limit of processors")
     pids: int = Field(512, ge=1, description="Limit of processes and threads")
+    # Ample for a course and its data, and small beside the disk of a machine for fifty visitors.
+    disk: Size = Field(
+        10 << 30,
+        ge=1 << 20,
+        description="Limit of what it writes to disk; who exceeds it is ended (docs/security.md)",
+    )
     user: str = Field("", description="uid[:gid] to run as; the image's user where empty")
     allow_root: bool = Field(default=False, description="Let the image run as root")
     egress: Literal["open", "none"] = Field("open", description="Reach of the network")

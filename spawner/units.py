@@ -57,6 +57,16 @@ def parse_size(value: object) -> object:
     return int(float(found[1]) * _BYTES[found[2]])
 
 
+def size_text(count: int) -> str:
+    """Write a number of bytes for people, rounded: ``1.5G``."""
+    amount = float(count)
+    for letter in ("B", "k", "M", "G"):
+        if amount < 1024:
+            return f"{amount:.4g}{letter}"
+        amount /= 1024
+    return f"{amount:.4g}T"
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

@@ -21,6 +21,7 @@ import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from culler.disk import DiskWatch
 from culler.loop import Culler
 from proxy.workers import WorkersFailed
 from spawner.core import Core
@@ -109,6 +110,12 @@ class _Site:
             settings=settings.culling,
             flush=self._flush,
         )
+        disk = DiskWatch(
+            store=Store(connection),
+            backend=choice.backend,
+            templates=recipes.templates,
+            interval=settings.culling.disk_interval,
+        )
         core = Core(
             connection,
             choice.backend,
@@ -118,7 +125,7 @@ class _Site:
             pools=recipes.pools,
             max_starting=settings.max_starting,
             mount=settings.base_url,
-            duties=(culler.run,) if own else (culler.run, shared.keep),
+            duties=(culler.run, disk.run) if own else (culler.run, disk.run, shared.keep),
         )
         if settings.on_exit == "stop":
             ends = partial(end_all, core.store, choice.backend, recipes.templates)

@@ -41,6 +41,7 @@ _TEXTS = {
 _REASONS = {
     "idle": "It had not been used for a while, so its place was given to others.",
     "age": "It had reached the longest time that an environment may run.",
+    "disk": "It used more disk space than an environment may, and was ended with all that it had.",
     "stopped": "It was stopped.",
     "tmpenv stopped": "The service was stopped, and all environments with it.",
 }

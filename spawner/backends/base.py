@@ -177,6 +177,16 @@ class Backend(Protocol):
             BackendUnavailable: Could not ask.
         """
 
+    async def disk_usage(self, environment_id: str) -> int | None:
+        """Give how many bytes an environment has on disk by its own doing; None if there is none.
+
+        Its image and what its template mounts do not count. May take long, and
+        never holds up a start or a stop.
+
+        Raises:
+            BackendUnavailable: Could not ask, or it could not be measured.
+        """
+
     def endings(self) -> AsyncGenerator[str, None]:
         """Give the ids of environments as they end by themselves, from this call on.
 

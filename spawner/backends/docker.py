@@ -17,10 +17,11 @@ from docker.errors import NotFound
 
 from spawner.backends.base import Backend, Observed, Order, Progress
 from spawner.backends.docker_client import DockerLane, Json
+from spawner.backends.docker_disk import Sizes, storage_opt
 from spawner.backends.docker_events import endings
 from spawner.backends.docker_images import Images
 from spawner.backends.docker_network import Networks
-from spawner.backends.docker_run import NetworkGone, find, launch, remove
+from spawner.backends.docker_run import CannotHold, NetworkGone, find, launch, remove
 from spawner.backends.docker_settings import DockerSettings
 from spawner.backends.docker_spec import (
     ENVIRONMENT,
@@ -36,6 +37,9 @@ from spawner.backends.threads import InFlight
 from spawner.errors import ImageUnavailable, StartFailed
 from spawner.model import Address, Template
 
+#: Each measurement keeps the daemon's disk busy.
+_MEASURED_AT_ONCE = 2
+
 
 class DockerBackend(Backend):
     """Runs each environment as a container of its own."""
@@ -50,6 +54,10 @@ class DockerBackend(Backend):
         self._stops = DockerLane("stop", self._settings, self._settings.stop_threads)
         self._pulls = DockerLane("pull", self._settings, self._settings.pull_threads)
         self._queries = DockerLane("query", self._settings, self._settings.query_threads)
+        self._measurements = DockerLane("size", self._settings, _MEASURED_AT_ONCE)
+        self._sizes = Sizes(instance)
+        #: What the daemon says of itself; empty once it has refused to hold layers to a size.
+        self._info: Json | None = None
         self._images = Images(queries=self._queries, pulls=self._pulls)
         self._networks = Networks(instance, self._queries)
         self._starting = InFlight[Address]()
@@ -62,7 +70,8 @@ class DockerBackend(Backend):
     async def close(self) -> None:
         for pending in (self._starting, self._images, self._networks):
             await pending.close()
-        for lane in (self._starts, self._stops, self._pulls, self._queries):
+        lanes = (self._starts, self._stops, self._pulls, self._queries, self._measurements)
+        for lane in lanes:
             lane.close()
 
     async def ping(self) -> None:
@@ -102,6 +111,9 @@ class DockerBackend(Backend):
         name = container_name(self._instance, environment_id)
         return await self._queries.run(_tail, name, lines)
 
+    async def disk_usage(self, environment_id: str) -> int | None:
+        return await self._measurements.run(self._sizes.of, environment_id)
+
     def endings(self) -> AsyncGenerator[str, None]:
         return endings(self._settings, self._instance, since=time.time(), expected=self._ended)
 
@@ -110,9 +122,13 @@ class DockerBackend(Backend):
         spec = container_spec(
             order, instance=self._instance, created=datetime.now(UTC), settings=self._settings
         )
-        user = template.user or await self._images.user_of(template.image)
-        if is_root(user) and not template.allow_root:
+        image = await self._images.look(template.image)
+        if is_root(template.user or image.user) and not template.allow_root:
             raise runs_as_root(template)
+        if self._info is None:
+            self._info = await self._queries.run(_info)
+        if limit := storage_opt(self._info, template.disk, image.size):
+            spec["HostConfig"]["StorageOpt"] = limit
         await self._networks.ensure(template.egress)
         try:
             started = await self._launch(order.id, spec)
@@ -126,7 +142,12 @@ class DockerBackend(Backend):
 
     async def _launch(self, environment_id: str, spec: Json) -> Json:
         name = container_name(self._instance, environment_id)
-        return await self._starts.run(launch, name, spec, self._instance)
+        try:
+            return await self._starts.run(launch, name, spec, self._instance)
+        except CannotHold:
+            self._info = {}
+            del spec["HostConfig"]["StorageOpt"]
+            return await self._starts.run(launch, name, spec, self._instance)
 
     async def _address_of(self, started: Json, order: Order) -> Address:
         """Give the address of what was started, unless it is not what was meant to be."""
@@ -145,6 +166,11 @@ class DockerBackend(Backend):
                 f'The container {started["Name"]} cannot be reached by "{self._settings.reach}".'
             )
         return seen.address
+
+
+def _info(client: APIClient) -> Json:
+    info: Json = client.info()
+    return info
 
 
 def _ping(client: APIClient) -> None:

@@ -1,12 +1,13 @@
-"""Have images at hand, and know as whom they run.
+"""Have images at hand, and know as whom they run and how large they are.
 
-Each image is looked at once and its user remembered, so that a start costs no
+Each image is looked at once and that remembered, so that a start costs no
 question; :mod:`spawner.backends.docker` looks again at what was started, in
 case a tag was moved meanwhile.
 """
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass
 
 from docker import APIClient
 from docker.errors import APIError, NotFound
@@ -21,6 +22,16 @@ from spawner.errors import ImageUnavailable
 _FETCHED = 0.7
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is to know of an image."""
+
+    #: As whom it runs.
+    user: str
+    #: Bytes of all its layers.
+    size: int
+
+
 class Images:
     """The images of a daemon, as far as they were asked for."""
 
@@ -29,7 +40,7 @@ class Images:
         self._pulls = pulls
         self._pulling = InFlight[None]()
         self._told: defaultdict[str, list[Progress]] = defaultdict(list)
-        self._users: dict[str, str] = {}
+        self._seen: dict[str, Seen] = {}
 
     async def ensure(self, image: str, progress: Progress) -> None:
         """Return when the image is here; calls for one image share one pull.
@@ -46,31 +57,31 @@ class Images:
         finally:
             listeners.remove(progress)
 
-    async def user_of(self, image: str) -> str:
-        """Give the user as whom the image runs.
+    async def look(self, image: str) -> Seen:
+        """Give what there is to know of an image.
 
         Raises:
             ImageUnavailable: It is not here.
         """
-        if image not in self._users and not await self.is_here(image):
+        if image not in self._seen and not await self.is_here(image):
             raise ImageUnavailable(image, "it was removed")
-        return self._users[image]
+        return self._seen[image]
 
     def forget(self, image: str) -> None:
         """Look at the image again before the next use: it is not what it was."""
-        self._users.pop(image, None)
+        self._seen.pop(image, None)
 
     async def close(self) -> None:
         """Stop waiting for pulls; the daemon gives them up by itself."""
         await self._pulling.close()
 
     async def is_here(self, image: str) -> bool:
-        """Say whether the image is here; if so, its user is known from then on."""
-        user = await self._queries.run(_user, image)
-        if user is None:
+        """Say whether the image is here; if so, it is known from then on."""
+        seen = await self._queries.run(_look, image)
+        if seen is None:
             self.forget(image)
             return False
-        self._users[image] = user
+        self._seen[image] = seen
         return True
 
     async def _pull(self, image: str) -> None:
@@ -130,16 +141,16 @@ class PullProgress:
                 self._layers[layer] = 1.0
 
 
-def _user(client: APIClient, image: str) -> str | None:
+def _look(client: APIClient, image: str) -> Seen | None:
     try:
-        config = client.inspect_image(image).get("Config")  # type: ignore[no-untyped-call]
+        found = client.inspect_image(image)  # type: ignore[no-untyped-call]
     except NotFound:
         return None
     except APIError as error:
         if status_of(error) >= 500:
             raise
         raise ImageUnavailable(image, words_of(error)) from error
-    return str((config or {}).get("User") or "")
+    return Seen(str((found.get("Config") or {}).get("User") or ""), int(found.get("Size") or 0))
 
 
 def _pull(client: APIClient, image: str, tell: Progress) -> None:

@@ -12,6 +12,7 @@ from docker import APIClient
 from docker.errors import APIError, NotFound
 
 from spawner.backends.docker_client import Json
+from spawner.backends.docker_disk import is_refusal
 from spawner.backends.docker_errors import one_line, status_of, words_of
 from spawner.backends.docker_view import ending, is_ours
 from spawner.errors import ImageUnavailable, StartFailed, StopFailed
@@ -24,6 +25,10 @@ _NAME_TRIES = 200
 
 class NetworkGone(StartFailed):
     """Somebody removed the network since it was made."""
+
+
+class CannotHold(StartFailed):
+    """The daemon cannot hold a container's layer to a size."""
 
 
 def launch(client: APIClient, name: str, spec: Json, instance: str) -> Json:
@@ -99,6 +104,8 @@ def _create(client: APIClient, name: str, spec: Json) -> bool:
     except NotFound as error:
         raise ImageUnavailable(spec["Image"], words_of(error)) from error
     except APIError as error:
+        if "StorageOpt" in spec["HostConfig"] and is_refusal(words_of(error)):
+            raise CannotHold(f"Docker refused: {words_of(error)}") from error
         match status_of(error):
             case 409:
                 return False

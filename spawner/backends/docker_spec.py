@@ -29,6 +29,7 @@ ENVIRONMENT = "environment"
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 #: Logs turn over, so that half of the allowance is always kept.
 _LOG_FILES = 2
+_FIRST_TO_GO = 500
 
 
 def container_name(instance: str, environment_id: str) -> str:
@@ -146,6 +147,11 @@ def host_spec(template: Template, instance: str, settings: DockerSettings) -> Js
         "Memory": template.memory,
         "MemorySwap": template.memory,
         "NanoCpus": round(template.cpus * 1e9),
+        # Where the machine itself runs out of memory, an environment goes before Docker or tmpenv.
+        "OomScoreAdj": _FIRST_TO_GO,
+        # A daemon's own defaults may be to share these with the host or with others.
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
         "Init": True,
         "RestartPolicy": {"Name": "no"},
         "LogConfig": {

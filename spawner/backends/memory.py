@@ -68,6 +68,8 @@ class Resident:
     is_running: bool = True
     detail: str = ""
     printed: list[str] = field(default_factory=list)
+    #: Bytes that it has on disk.
+    written: int = 0
 
     def end(self, detail: str) -> None:
         """Hang up on everybody and be no longer running."""
@@ -202,6 +204,11 @@ class MemoryBackend(Backend):
         await self.reach()
         found = self._own(environment_id)
         return "\n".join(found.printed[-lines:]) if found else ""
+
+    async def disk_usage(self, environment_id: str) -> int | None:
+        await self.reach()
+        found = self._own(environment_id)
+        return found.written if found else None
 
     def endings(self) -> AsyncGenerator[str, None]:
         queue: Endings = asyncio.Queue()

@@ -39,6 +39,7 @@ class ProcessBackend(Backend):
         self._keeper = Keeper(instance, Shelf(state_dir.absolute()))
         self._quick = Lane("process", _THREADS)
         self._slow = Lane("process-stop", _THREADS)
+        self._sizes = Lane("process-size", 1)
         self._starting = InFlight[Address]()
         self._watch = Watch()
 
@@ -49,8 +50,8 @@ class ProcessBackend(Backend):
     async def close(self) -> None:
         await self._starting.close()
         self._watch.close()
-        self._quick.close()
-        self._slow.close()
+        for lane in (self._quick, self._slow, self._sizes):
+            lane.close()
 
     async def ping(self) -> None:
         await self._run(self._keeper.all)
@@ -75,6 +76,10 @@ class ProcessBackend(Backend):
 
     async def tail(self, environment_id: str, lines: int) -> str:
         return await self._run(self._keeper.tail, environment_id, lines)
+
+    async def disk_usage(self, environment_id: str) -> int | None:
+        with _reading():
+            return await self._sizes.run(self._keeper.size, environment_id)
 
     def endings(self) -> AsyncGenerator[str, None]:
         return self._endings(self._watch.listen())

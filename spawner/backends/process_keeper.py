@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from spawner.backends import process_table as table
 from spawner.backends.base import Observed, Order
+from spawner.backends.process_disk import directory_size
 from spawner.backends.process_files import Record, Shelf
 from spawner.backends.process_spawn import IP, spawn
 from spawner.backends.process_watch import open_pidfd
@@ -98,6 +99,12 @@ class Keeper:
     def tail(self, environment_id: str, lines: int) -> str:
         """Give the last lines that an environment of this instance printed."""
         return self._shelf.tail(environment_id, lines) if self.look(environment_id) else ""
+
+    def size(self, environment_id: str) -> int | None:
+        """Measure the directory of an environment of this instance; None if there is none."""
+        if self.look(environment_id) is None:
+            return None
+        return directory_size(self._shelf.place(environment_id))
 
     def _observe(self, record: Record) -> Observed:
         root = self._root(record.id)

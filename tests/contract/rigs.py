@@ -88,6 +88,10 @@ class Rig(ABC):
         """End an environment behind its backend's back, as the kernel would."""
 
     @abstractmethod
+    async def write(self, order: Order, count: int) -> None:
+        """Have an environment write so many bytes to disk."""
+
+    @abstractmethod
     async def leftovers(self, order: Order) -> list[str]:
         """Name everything of an environment that is still there."""
 
@@ -111,6 +115,9 @@ class MemoryRig(Rig):
 
     async def kill(self, order: Order) -> None:
         self.world.kill(order.id)
+
+    async def write(self, order: Order, count: int) -> None:
+        self.world.residents[order.id].written += count
 
     async def leftovers(self, order: Order) -> list[str]:
         return [order.id] if order.id in self.world.residents else []
@@ -143,6 +150,9 @@ class ProcessRig(Rig):
 
     async def kill(self, order: Order) -> None:
         os.kill(int((self.place(order) / "pid").read_text()), signal.SIGKILL)
+
+    async def write(self, order: Order, count: int) -> None:
+        (self.place(order) / "home" / "written").write_bytes(b"x" * count)
 
     async def leftovers(self, order: Order) -> list[str]:
         places = [str(path) for path in self.state_dir.rglob(f"*{order.id}*")]
@@ -192,6 +202,18 @@ class DockerRig(Rig):
         label = f"tmpenv.id={order.id}"
         (found,) = await asyncio.to_thread(self.client.containers, filters={"label": label})
         await asyncio.to_thread(self.client.kill, found["Id"])
+
+    async def write(self, order: Order, count: int) -> None:
+        await self.run(order, "sh", "-c", f"head -c {count} /dev/zero >/tmp/written")
+
+    async def run(self, order: Order, *command: str) -> str:
+        """Run a command in an environment's container; give what it printed."""
+
+        def call() -> str:
+            made = self.client.exec_create(self.container(order), list(command))
+            return self.client.exec_start(made["Id"]).decode(errors="replace")
+
+        return await asyncio.to_thread(call)
 
     async def leftovers(self, order: Order) -> list[str]:
         label = f"tmpenv.id={order.id}"

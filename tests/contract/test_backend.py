@@ -223,6 +223,7 @@ async def test_one_that_ended_can_be_stopped(rig: Rig, backend: Backend) -> None
 async def test_nobody_has_an_unknown_one(backend: Backend) -> None:
     assert await backend.inspect(new_id()) is None
     assert await backend.tail(new_id(), 10) == ""
+    assert await backend.disk_usage(new_id()) is None
 
 
 async def test_another_instance_is_neither_seen_nor_touched(rig: Rig, backend: Backend) -> None:
@@ -234,6 +235,7 @@ async def test_another_instance_is_neither_seen_nor_touched(rig: Rig, backend: B
 
     assert await backend.list() == []
     assert await backend.inspect(order.id) is None
+    assert await backend.disk_usage(order.id) is None
     assert await ids(stranger) == {order.id}
     assert await answers(order, address)
 
@@ -331,8 +333,26 @@ async def test_tail_gives_the_last_lines(rig: Rig, backend: Backend) -> None:
     assert len((await backend.tail(order.id, 1)).splitlines()) == 1
 
 
+async def test_what_it_writes_is_measured_and_nothing_else(rig: Rig, backend: Backend) -> None:
+    writer, neighbour = rig.order(), rig.order()
+    for order in (writer, neighbour):
+        await answers(order, await backend.start(order))
+    written, slack = 5 << 20, 256 << 10
+
+    await rig.write(writer, written)
+
+    used = await backend.disk_usage(writer.id)
+    assert used is not None
+    assert written <= used <= written + slack
+    assert (await backend.disk_usage(neighbour.id) or 0) <= slack
+
+
 @pytest.mark.parametrize(
-    "method", ["open", "ping", "prepare", "start", "stop", "inspect", "list", "tail", "endings"]
+    "method",
+    [
+        *("open", "ping", "prepare", "start", "stop", "inspect", "list", "tail"),
+        *("disk_usage", "endings"),
+    ],
 )
 async def test_no_answer_is_never_an_answer(rig: Rig, method: str) -> None:
     backend = rig.cut_off()
@@ -350,6 +370,8 @@ async def test_no_answer_is_never_an_answer(rig: Rig, method: str) -> None:
                 return await backend.inspect(order.id)
             case "tail":
                 return await backend.tail(order.id, 1)
+            case "disk_usage":
+                return await backend.disk_usage(order.id)
             case "endings":
                 return await anext(backend.endings())
             case _:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from spawner.units import NEVER, Duration, Limit, Size
+from spawner.units import NEVER, Duration, Limit, Size, size_text
 
 DURATION = TypeAdapter(Duration)
 SIZE = TypeAdapter(Size)
@@ -53,3 +53,11 @@ def test_what_was_dumped_is_read_as_the_same() -> None:
     value = DURATION.validate_python("90m")
 
     assert DURATION.validate_python(DURATION.dump_python(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0B"), (1023, "1023B"), (1 << 20, "1M"), (3 << 29, "1.5G"), (5 << 50, "5120T")],
+)
+def test_a_size_is_written_for_people(count: int, text: str) -> None:
+    assert size_text(count) == text
