@@ -6,6 +6,7 @@ is an error where ``CI=true``: there nothing may be silently left out.
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -82,6 +83,16 @@ def _chp() -> str:
     return "" if CHP.exists() else f"there is no {CHP}; run tests/provision/provision.sh"
 
 
+def _btrfs() -> str:
+    if reason := _command("mkfs.btrfs")():
+        return reason
+    # Where it is a module, the first mount loads it.
+    if shutil.which("modprobe"):
+        subprocess.run(["modprobe", "btrfs"], check=False, capture_output=True)
+    known = Path("/proc/filesystems").read_text()
+    return "" if "btrfs" in known else "this kernel has no btrfs"
+
+
 _PROBES: dict[str, Callable[[], str]] = {
     "docker": _daemon,
     "tiny-image": _image(TINY),
@@ -96,6 +107,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "haproxy": _command("haproxy"),
     "chp": _chp,
     "wrk": _command("wrk"),
+    "btrfs": _btrfs,
     "perl": _command("perl"),
     "openssl": _command("openssl"),
     "setpriv": _command("setpriv"),

@@ -13,11 +13,12 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from docker import APIClient
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from spawner.backends.base import Backend, Observed, Order, Progress
 from spawner.backends.docker_client import DockerLane, Json
 from spawner.backends.docker_disk import Sizes, storage_opt
+from spawner.backends.docker_errors import status_of
 from spawner.backends.docker_events import endings
 from spawner.backends.docker_images import Images
 from spawner.backends.docker_network import Networks
@@ -169,7 +170,12 @@ class DockerBackend(Backend):
 
 
 def _info(client: APIClient) -> Json:
-    info: Json = client.info()
+    try:
+        info: Json = client.info()
+    except APIError as error:
+        if status_of(error) >= 500:
+            raise
+        return {}  # kept from us, perhaps by a proxy before the socket
     return info
 
 

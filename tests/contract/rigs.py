@@ -170,12 +170,12 @@ def marked(environment_id: str) -> list[psutil.Process]:
 
 
 class DockerRig(Rig):
-    """The real daemon; instances have names of their own, so that tests run side by side."""
+    """A real daemon; instances have names of their own, so that tests run side by side."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
-        self.client = docker.APIClient(version="auto")
         self.settings = DockerSettings(**settings)
+        self.client = docker.APIClient(self.settings.url or None, version="auto")
         self._prefix = f"test-{secrets.token_hex(4)}"
 
     def instance(self, name: str = "one") -> str:

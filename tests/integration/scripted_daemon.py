@@ -27,6 +27,8 @@ class ScriptedDaemon:
     url: str
     rules: list["Rule"] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    #: What was sent with each request to create a container.
+    specs: list[Any] = field(default_factory=list)
 
     def answers(self, words: str, status: int, body: Any, *, times: int = -1) -> None:
         self.rules.insert(0, Rule(words.split(), status, body, times))
@@ -34,6 +36,8 @@ class ScriptedDaemon:
     async def handle(self, request: web.Request) -> web.Response:
         line = f"{request.method} {request.path}"
         self.asked.append(line)
+        if line.endswith("/containers/create"):
+            self.specs.append(await request.json())
         for rule in self.rules:
             if rule.times != 0 and all(word in line for word in rule.words):
                 rule.times -= 1
@@ -50,6 +54,7 @@ async def scripted_daemon(directory: Path) -> AsyncIterator[ScriptedDaemon]:
     path = directory / "docker.sock"
     daemon = ScriptedDaemon(f"unix://{path}")
     daemon.answers("GET /version", 200, {"ApiVersion": "1.41"})
+    daemon.answers("GET /info", 200, {"Driver": "overlay2"})
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", daemon.handle)
     runner = web.AppRunner(application)

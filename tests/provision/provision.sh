@@ -37,6 +37,7 @@ missing() { # the packages that this machine lacks
     command -v nginx >/dev/null || echo nginx
     command -v haproxy >/dev/null || echo haproxy
     command -v wrk >/dev/null || echo wrk
+    command -v mkfs.btrfs >/dev/null || echo btrfs-progs
     command -v npm >/dev/null || echo npm
     # Where the kernel has AppArmor, Docker starts nothing without its parser.
     [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null || echo apparmor
