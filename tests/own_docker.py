@@ -30,8 +30,8 @@ class OwnDocker:
         self._directory = directory
         self._daemon: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, live_restore: bool = True) -> None:
-        """Start the daemon; return when it answers."""
+    def start(self, *flags: str, live_restore: bool = True) -> None:
+        """Start the daemon, with further flags; return when it answers."""
         place = self._directory
         self._make_bridge()
         # Left by a kill; a containerd that nobody has reaped would be taken for a living one.
@@ -43,6 +43,7 @@ class OwnDocker:
                     *("--exec-root", place / "exec", "--pidfile", place / "pid"),
                     *("--bridge", _BRIDGE, "--iptables=false", "--ip6tables=false"),
                     f"--live-restore={str(live_restore).lower()}",
+                    *flags,
                 ],
                 stdout=log,
                 stderr=log,

@@ -7,12 +7,14 @@ a probe which is broken is not taken for a wall.
 import asyncio
 import json
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 import pytest
 
 from spawner.backends.base import Order
@@ -21,6 +23,7 @@ from tests.components import TINY, require
 from tests.contract.rigs import DockerRig
 from tests.contract.test_backend import answers, ask
 from tests.images import build
+from tests.own_docker import OwnDocker
 from tests.waiting import eventually
 
 MIB = 1 << 20
@@ -126,6 +129,33 @@ async def test_it_runs_under_the_filter_of_system_calls_and_without_rights(
     control = Path("/proc/self/status").read_text()
     assert "Seccomp:\t2" not in control
     assert "NoNewPrivs:\t0" in control
+
+
+@pytest.fixture
+def mapping_daemon() -> Iterator[OwnDocker]:
+    require("docker", "tiny-image", "dockerd", "root")
+    with tempfile.TemporaryDirectory(prefix="td-", ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o711)  # those whom users are mapped to must get through
+        daemon = OwnDocker(Path(directory))
+        daemon.start("--userns-remap=default")
+        daemon.load(TINY)
+        yield daemon
+        daemon.clear()
+
+
+async def test_where_the_daemon_maps_users_root_inside_is_nobody_outside(
+    mapping_daemon: OwnDocker,
+) -> None:
+    rig = DockerRig(url=mapping_daemon.url, reach="address")
+    backend = await rig.make()
+    assert isinstance(backend, DockerBackend)
+    order = await started(rig, backend, user="0:0", allow_root=True)
+
+    assert await rig.run(order, "id", "-u") == "0\n"
+
+    first = rig.client.inspect_container(rig.container(order))["State"]["Pid"]
+    assert psutil.Process(first).uids().effective >= 100000
+    await rig.clear()
 
 
 async def test_a_fork_bomb_is_contained_and_hurts_neither_neighbour_nor_host(

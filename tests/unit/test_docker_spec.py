@@ -38,9 +38,12 @@ def test_nothing_is_left_open() -> None:
     assert host["Memory"] == host["MemorySwap"] == 64 << 20
     assert host["NanoCpus"] == 500_000_000
     assert host["PidsLimit"] == 9
+    assert host["OomScoreAdj"] > 0
+    assert (host["IpcMode"], host["CgroupnsMode"]) == ("private", "private")
     assert host["RestartPolicy"] == {"Name": "no"}
     assert host["LogConfig"]["Config"] == {"max-size": str(5 << 20), "max-file": "2"}
     assert not {"Binds", "Mounts", "Privileged", "PortBindings", "AutoRemove"} & set(host)
+    assert not {"Devices", "PidMode", "UTSMode", "UsernsMode", "CapAdd", "MaskedPaths"} & set(host)
 
 
 def test_a_bare_template_leaves_command_and_user_to_the_image() -> None:
