@@ -22,6 +22,14 @@ def test_a_template_cannot_send_visitors_outside(path: str) -> None:
         Template(name="t", urlpath=path)
 
 
+def test_a_disk_limit_is_there_by_default_and_none_is_too_small_to_live_in() -> None:
+    assert Template(name="t").disk == 10 << 30
+    assert Template.model_validate({"name": "t", "disk": "512M"}).disk == 512 << 20
+    assert Template(name="t", disk=1 << 30).digest != Template(name="t").digest
+    with pytest.raises(ValidationError, match="greater than or equal"):
+        Template(name="t", disk=1 << 10)
+
+
 @pytest.mark.parametrize(
     ("command", "argv"),
     [
