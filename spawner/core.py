@@ -5,18 +5,18 @@ once, and runs the loops whenever it holds the lease.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import aiohttp
 
 from spawner.backends.base import Backend
+from spawner.catalogue import Catalogue
 from spawner.ending import Ending
 from spawner.holder import name_process
 from spawner.identity import Tokens
 from spawner.keeper import Duty, Keeper
 from spawner.last_words import LastWords
 from spawner.launch import Launches
-from spawner.model import Pool, Template
 from spawner.reconcile import Reconcile
 from spawner.refill import Refill
 from spawner.service import Service
@@ -37,8 +37,7 @@ class Core:
         tokens: Tokens,
         session: aiohttp.ClientSession,
         *,
-        templates: Mapping[str, Template],
-        pools: Mapping[str, Pool],
+        catalogue: Catalogue,
         max_starting: int,
         mount: str = "/",
         duties: Sequence[Duty] = (),
@@ -50,7 +49,9 @@ class Core:
         are further loops to run under the lease.
         """
         self.store = Store(connection)
+        self.catalogue = catalogue
         self.feed = Feed(connection, connection.keys.events, read_event)
+        templates, pools = catalogue.templates, catalogue.pools
         launches = Launches(self.store, pools, mount)
         last_words = LastWords(backend, tokens)
         starter = Starter(self.store, backend, tokens, session, last_words, mount)
@@ -66,17 +67,19 @@ class Core:
         self.reconcile = Reconcile(self.store, backend, last_words, templates)
         for listener in (launches.hear, refill.hear, ending.hear):
             self.feed.listen(listener)
+        catalogue.listen(refill.change)
         self.keeper = Keeper(
             self.store,
             holder or name_process(),
             (refill.run, ending.run, self.reconcile.run, self.reconcile.watch, *duties),
         )
-        self.service = Service(
-            self.store, backend, tokens, templates=templates, pools=pools, launches=launches
-        )
+        self.service = Service(self.store, backend, tokens, catalogue=catalogue, launches=launches)
 
     async def run(self) -> None:
         """Work until cancelled. Environments go on running after that."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.feed.run())
+            group.create_task(self.catalogue.run())
+            # Spares of a template that is not known yet are not those of one that is gone.
+            await self.catalogue.until_read()
             group.create_task(self.keeper.run())

@@ -10,6 +10,8 @@
     ├── StartFailed             the backend said that it cannot be run, or it died
     ├── StopFailed              the backend said that it cannot be ended
     ├── UnknownTemplate
+    ├── TemplateDeclared        the configuration declares it: it cannot be changed here
+    ├── TemplateChanged         it is not the version that was meant
     ├── UnknownEnvironment      never heard of, or ended
     ├── PoolFull                no spare and no room
     ├── PoolFailing             environments of this template do not come up
@@ -83,6 +85,29 @@ class UnknownTemplate(ServiceError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f'There is no template "{name[:80]}".')
+        self.name = name
+
+
+class TemplateDeclared(ServiceError):
+    """The configuration declares this template, so nothing else may change it."""
+
+    code = "template_declared"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'The template "{name[:80]}" is declared by the configuration of the server; '
+            "change it there."
+        )
+        self.name = name
+
+
+class TemplateChanged(ServiceError):
+    """Somebody else changed this template meanwhile."""
+
+    code = "template_changed"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'The template "{name[:80]}" was changed meanwhile; look again.')
         self.name = name
 
 

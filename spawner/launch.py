@@ -66,9 +66,7 @@ class Launches:
             UnknownTemplate, PoolFull, PoolFailing, KeyReused, StoreUnavailable
             UnknownEnvironment: The environment of this ticket has ended.
         """
-        if template not in self._pools:
-            raise UnknownTemplate(template)
-        for _ in range(self._pools[template].size + 1):
+        for _ in range(self._size(template) + 1):
             held = await self._acquire(template, ticket)
             environment = held.environment
             if environment is None:
@@ -83,8 +81,14 @@ class Launches:
             await self._discard(environment, ticket, fault)
         raise PoolFull(template, _full_retry())
 
+    def _size(self, template: str) -> int:
+        pool = self._pools.get(template)
+        if pool is None:
+            raise UnknownTemplate(template)
+        return pool.size
+
     async def _acquire(self, template: str, ticket: str) -> Ticket:
-        size = self._pools[template].size
+        size = self._size(template)
         held = await self._store.acquire(
             template, ticket or new_id(), size=size, remember=bool(ticket)
         )
@@ -100,7 +104,7 @@ class Launches:
         (status,) = await self._store.census([template])
         trouble = status.trouble
         in_use = status.present - status.counts.get(Phase.FAILED, 0)
-        if trouble is not None and in_use < self._pools[template].size:
+        if trouble is not None and in_use < self._size(template):
             return PoolFailing(template, trouble.reason, trouble.retry_after)
         return PoolFull(template, _full_retry())
 
@@ -128,6 +132,9 @@ class Launches:
             await self._store.cancel(ticket, reason)
 
     async def _refuse_if_failing(self, template: str, held: Ticket) -> None:
+        if template not in self._pools:
+            await self._store.cancel(held.id, "template removed")
+            raise UnknownTemplate(template)
         (status,) = await self._store.census([template])
         trouble = status.trouble
         if trouble is not None and trouble.failures >= PATIENCE:
@@ -180,6 +187,7 @@ class Launches:
         Raises:
             LaunchLapsed: It was given up, or there never was such a ticket.
             PoolFailing, StoreUnavailable
+            UnknownTemplate: The template was removed meanwhile.
         """
         held = await self._store.renew(ticket)
         if held is None:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from spawner.backends.base import Backend
 from spawner.errors import BackendUnavailable, ServiceError, StoreUnavailable
 from spawner.lifecycle import COMING
-from spawner.model import Environment, Phase, Pool, PoolStatus, Template
+from spawner.model import Environment, Phase, Pool, Template
 from spawner.pool import outlived, plan
 from spawner.starting import Starter
 from spawner.store.connection import Fenced
@@ -55,11 +55,17 @@ class Refill:
         self._prepared: set[str] = set()
         self._preparing: set[str] = set()
         self._wake = asyncio.Event()
+        self._is_changed = False
 
     def hear(self, event: Event) -> None:
         """Plan at once when a hand-out, an end or a new launch changed the counts."""
         if event.phase not in COMING:
             self._wake.set()
+
+    def change(self) -> None:
+        """Look at once at spares and plans, since templates or pools changed."""
+        self._is_changed = True
+        self._wake.set()
 
     async def run(self, fence: int) -> None:
         """Work until cancelled."""
@@ -75,7 +81,8 @@ class Refill:
                 # Starts under way go on while the store is away; leaving the
                 # group would cut them off.
                 with suppress(StoreUnavailable):
-                    if loop.time() >= next_sweep:
+                    if self._is_changed or loop.time() >= next_sweep:
+                        self._is_changed = False
                         await self._sweep(fence)
                         next_sweep = loop.time() + SWEEP.total_seconds()
                     again = await self._look(group, fence)
@@ -122,16 +129,17 @@ class Refill:
         """Plan every pool; return how long to wait for something to happen."""
         again = SWEEP
         for status in await self._store.census(list(self._pools)):
-            wanted = plan(self._pools[status.template], status)
-            await self._begin(group, status, wanted.start, fence)
+            pool = self._pools.get(status.template)
+            if pool is None:
+                continue
+            wanted = plan(pool, status)
+            await self._begin(group, status.template, wanted.start, fence)
             again = min(again, wanted.again_after or again)
         return again
 
-    async def _begin(
-        self, group: asyncio.TaskGroup, status: PoolStatus, wanted: int, fence: int
-    ) -> None:
+    async def _begin(self, group: asyncio.TaskGroup, name: str, wanted: int, fence: int) -> None:
         """Record what is wanted here, so that the next look counts it, and start it aside."""
-        template = self._templates[status.template]
+        template, pool = self._templates[name], self._pools[name]
         if not wanted or template.name in self._preparing:
             return
         if template.digest not in self._prepared:
@@ -139,7 +147,7 @@ class Refill:
             group.create_task(self._prepare(template))
             return
         for _ in range(min(wanted, self._max_starting - self._starting)):
-            environment_id = await self._starter.record(template, self._pools[template.name], fence)
+            environment_id = await self._starter.record(template, pool, fence)
             if environment_id is None:
                 return
             self._starting += 1

@@ -4,13 +4,14 @@ A façade and nothing more: it binds the store, the backend and the launches
 together, so that the web package has one thing to call.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 from spawner.backends.base import Backend
+from spawner.catalogue import Catalogue
 from spawner.identity import Tokens
 from spawner.launch import Launches
-from spawner.model import Environment, Phase, Pool, PoolStatus, Template, Ticket
+from spawner.model import Environment, Phase, PoolStatus, Ticket
 from spawner.store.store import Store
 
 LAUNCH_TIMEOUT = timedelta(minutes=2)
@@ -29,13 +30,13 @@ class Service:
         backend: Backend,
         tokens: Tokens,
         *,
-        templates: Mapping[str, Template],
-        pools: Mapping[str, Pool],
+        catalogue: Catalogue,
         launches: Launches,
     ) -> None:
         self.backend = backend
-        self.templates = templates
-        self.pools = pools
+        self.catalogue = catalogue
+        self.templates = catalogue.templates
+        self.pools = catalogue.pools
         self._store = store
         self._tokens = tokens
         self._launches = launches

@@ -8,6 +8,7 @@ from typing import Self
 import aiohttp
 
 from spawner.backends.base import Backend
+from spawner.catalogue import Catalogue
 from spawner.core import Core
 from spawner.identity import Tokens
 from spawner.keeper import Duty
@@ -15,6 +16,7 @@ from spawner.model import Environment, Phase, Pool, PoolStatus, Template
 from spawner.service import Service
 from spawner.store.connection import Connection
 from spawner.store.keys import Keys
+from spawner.store.recipes import RecipeStore
 from spawner.store.store import Store
 from tests.waiting import eventually
 
@@ -55,8 +57,7 @@ class Deployment:
             self.backend,
             Tokens(SECRET),
             self.session,
-            templates=self._templates,
-            pools=self._pools,
+            catalogue=Catalogue(RecipeStore(self.connection), self._templates, self._pools),
             max_starting=self._max_starting,
             mount=self._mount,
             holder=self._holder,

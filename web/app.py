@@ -24,12 +24,14 @@ from prometheus_client import CollectorRegistry
 from culler.disk import DiskWatch
 from culler.loop import Culler
 from proxy.workers import WorkersFailed
+from spawner.catalogue import Catalogue
 from spawner.core import Core
 from spawner.errors import StoreUnavailable
 from spawner.identity import Tokens
 from spawner.store.connection import Connection
 from spawner.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from spawner.store.keys import Keys
+from spawner.store.recipes import RecipeStore
 from spawner.store.store import Store
 from web import logs
 from web.application import build, runner
@@ -99,6 +101,11 @@ class _Site:
         self._log = logs.style_of(settings, backend=choice.backend.name)
         logs.send(self._log)
         recipes = recipes_for(settings, choice.backend.name)
+        catalogue = Catalogue(RecipeStore(connection), recipes.templates, recipes.pools)
+        try:
+            await catalogue.read()
+        except StoreUnavailable as error:
+            raise no_redis(url) from error
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
 
         tokens = Tokens(secret)
@@ -106,7 +113,7 @@ class _Site:
             store=Store(connection),
             tokens=tokens,
             session=session,
-            templates=recipes.templates,
+            templates=catalogue.templates,
             settings=settings.culling,
             flush=self._flush,
         )
@@ -121,14 +128,13 @@ class _Site:
             choice.backend,
             tokens,
             session,
-            templates=recipes.templates,
-            pools=recipes.pools,
+            catalogue=catalogue,
             max_starting=settings.max_starting,
             mount=settings.base_url,
             duties=(culler.run, disk.run) if own else (culler.run, disk.run, shared.keep),
         )
         if settings.on_exit == "stop":
-            ends = partial(end_all, core.store, choice.backend, recipes.templates)
+            ends = partial(end_all, core.store, choice.backend, catalogue.templates)
             self._stack.push_async_callback(self._unless_followed, ends)
         self._stack.push_async_callback(self._end_tasks)
         work = self._work(url, secret, await self._serve_application(core))

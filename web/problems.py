@@ -22,6 +22,8 @@ _STATUS = {
     "start_failed": HTTPStatus.SERVICE_UNAVAILABLE,
     "stop_failed": HTTPStatus.SERVICE_UNAVAILABLE,
     "unknown_template": HTTPStatus.NOT_FOUND,
+    "template_declared": HTTPStatus.CONFLICT,
+    "template_changed": HTTPStatus.CONFLICT,
     "gone": HTTPStatus.GONE,
     "full": HTTPStatus.TOO_MANY_REQUESTS,
     "failing": HTTPStatus.SERVICE_UNAVAILABLE,

@@ -22,6 +22,10 @@ key                        type    lives     holds
 ``secret``                 string  for ever  what environments' tokens are derived from
 ``complete``               flag    for ever  that every environment of the backend has a record
 ``events``                 channel           each change of a phase, as JSON
+``recipes``                hash    for ever  template that was put → its version and, as JSON,
+                                             template and pool
+``recipes:sequence``       number  for ever  the last version given to any of them
+``recipes:changed``        channel           each template that was put or removed
 ``routes``                 hash    for ever  ``tmpenv proxy``: prefix → what was put, as JSON
 ``routes:used``            hash    for ever  prefix → when it was last used, or put (ms)
 ``routes:origin``          string  for ever  tells whether the store was emptied meanwhile
@@ -68,6 +72,11 @@ class Keys:
     def complete(self) -> str:
         """Name the mark of a store that knows all environments."""
         return f"{self.prefix}complete"
+
+    @property
+    def recipes(self) -> str:
+        """Name the templates that were put while tmpenv runs."""
+        return f"{self.prefix}recipes"
 
     @property
     def routes(self) -> str:

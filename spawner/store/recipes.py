@@ -1,0 +1,93 @@
+"""Keep the templates and pools that were put while tmpenv runs, for all replicas and restarts."""
+
+import json
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from spawner.model import Pool, Template
+from spawner.store.connection import Connection
+from spawner.store.feed import Feed
+
+log = logging.getLogger(__name__)
+
+#: Gives the name of each recipe that was put or taken away; None when some may have been missed.
+RecipeFeed = Feed[str | None]
+
+
+class Outcome(StrEnum):
+    """What became of a change."""
+
+    DONE = "done"
+    MISSING = "missing"  # there is nothing of that name
+    OTHER = "other"  # it is not the version that was meant
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A template, its pool, and which version of them this is."""
+
+    template: Template
+    pool: Pool
+    #: Another one after each change; 0 for what the configuration declares.
+    version: int = 0
+
+
+class RecipeStore:
+    """Every step that changes what is kept, and the question what that is.
+
+    Every method raises :class:`~spawner.errors.StoreUnavailable` when no answer came.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def feed(self) -> RecipeFeed:
+        """Make a feed of the changes."""
+        return Feed(self._connection, f"{self._connection.keys.recipes}:changed", lambda name: name)
+
+    async def put(
+        self, template: Template, pool: Pool, *, expected: int | None
+    ) -> tuple[Outcome, int]:
+        """Keep a recipe in place of version ``expected``, 0 for none and None for whatever.
+
+        The number is the version that now stands there.
+        """
+        facts = {
+            "template": template.model_dump(mode="json", exclude_defaults=True),
+            "pool": pool.model_dump(mode="json", exclude_defaults=True),
+        }
+        outcome, version = await self._connection.run(
+            "recipe_put", template.name, json.dumps(facts), "" if expected is None else expected
+        )
+        return Outcome(outcome), int(version)
+
+    async def remove(self, name: str, *, expected: int | None) -> Outcome:
+        """Keep a recipe no more."""
+        return Outcome(
+            await self._connection.run("recipe_remove", name, "" if expected is None else expected)
+        )
+
+    async def all(self) -> dict[str, Recipe | None]:
+        """Read all recipes, by name; None for one that only a newer tmpenv can read."""
+        async with self._connection.answers():
+            kept = await self._connection.client.hgetall(self._connection.keys.recipes)
+        return {name: _read(name, kept[name]) for name in sorted(kept)}
+
+
+def _read(name: str, text: str) -> Recipe | None:
+    version, _, facts = text.partition(" ")
+    try:
+        parts: dict[str, Any] = json.loads(facts)
+        template = Template(**{**parts["template"], "name": name})
+        return Recipe(template, Pool(**parts["pool"]), int(version))
+    except (ValueError, ValidationError, KeyError, TypeError):
+        # Its text may hold secrets, and so may the error.
+        log.error(  # noqa: TRY400
+            "A template in the store cannot be read; it is left as it is",
+            extra={"event": "template.unreadable", "template": name},
+        )
+        return None
