@@ -8,7 +8,7 @@ from aiohttp import web
 
 from spawner.service import Service
 from web import pages, static_files, waiting
-from web.api import environments, health, status
+from web.api import catalogue, environments, health, status
 from web.config import Settings
 from web.context import API_KEY, RENDERER, SERVICE, SETTINGS
 from web.dialects import tmpnb, tmpnb_links
@@ -29,7 +29,17 @@ def build(service: Service, settings: Settings, *, api_key: str) -> web.Applicat
     app[SETTINGS] = settings
     app[API_KEY] = api_key
     app[RENDERER] = Renderer(settings.pages.title, settings.base_url)
-    for module in (pages, waiting, static_files, tmpnb, tmpnb_links, environments, status, health):
+    for module in (
+        pages,
+        waiting,
+        static_files,
+        tmpnb,
+        tmpnb_links,
+        environments,
+        catalogue,
+        status,
+        health,
+    ):
         app.add_routes(mounted(module.routes(), settings.base_url))
     app.add_routes(outside(settings.base_url))
     fixed = security_headers(settings.pages)

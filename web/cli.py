@@ -14,6 +14,7 @@ from web.commands.serve import EPILOG as SERVE_EPILOG
 from web.commands.serve import serve
 from web.commands.status import status
 from web.commands.stop import stop
+from web.commands.template import app as template
 from web.version import VERSION
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command(epilog=SERVE_EPILOG)(serve)
 app.command(epilog=PROXY_EPILOG)(proxy)
 app.command()(status)
 app.command()(stop)
+app.add_typer(template, name="template")
 
 
 def _print_version(is_wanted: bool) -> None:

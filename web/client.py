@@ -16,9 +16,15 @@ TIMEOUT_S = 30.0
 
 
 def ask(
-    server: str, api_key: str, method: str, path: str, *, trusted: Path | None = None
+    server: str,
+    api_key: str,
+    method: str,
+    path: str,
+    *,
+    body: object = None,
+    trusted: Path | None = None,
 ) -> dict[str, Any]:
-    """Make one call and give its JSON.
+    """Make one call and give its JSON; ``body``, if any, goes with it as JSON.
 
     ``trusted`` is a certificate that is believed besides those of the system.
 
@@ -26,7 +32,9 @@ def ask(
         StartError: No answer, or one that refuses; the text says what to do.
     """
     server = server.rstrip("/")
-    return asyncio.run(_ask(server, api_key, method, path, _trust(server, trusted)))
+    return asyncio.run(
+        _ask(server, api_key, method, path, body=body, trust=_trust(server, trusted))
+    )
 
 
 def _trust(server: str, certificate: Path | None) -> ssl.SSLContext:
@@ -46,16 +54,16 @@ def _trust(server: str, certificate: Path | None) -> ssl.SSLContext:
 
 
 async def _ask(
-    server: str, api_key: str, method: str, path: str, trust: ssl.SSLContext
+    server: str, api_key: str, method: str, path: str, *, body: object, trust: ssl.SSLContext
 ) -> dict[str, Any]:
     headers = {"Authorization": f"token {api_key}"} if api_key else {}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-            session.request(method, server + path, ssl=trust) as response,
+            session.request(method, server + path, json=body, ssl=trust) as response,
         ):
-            body = await response.json()
+            answer = await response.json()
             status = response.status
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise StartError(f'"{server}" is no address; give --server http://host:port') from error
@@ -73,7 +81,7 @@ async def _ask(
         raise StartError(
             "the API key is missing or wrong; give --api-key, or the --state-dir of that tmpenv"
         )
-    if status >= HTTPStatus.BAD_REQUEST or not isinstance(body, dict):
-        told = body.get("error") if isinstance(body, dict) else None
+    if status >= HTTPStatus.BAD_REQUEST or not isinstance(answer, dict):
+        told = answer.get("error") if isinstance(answer, dict) else None
         raise StartError(f"{server} answered {status}: {told or 'no reason given'}")
-    return body
+    return answer

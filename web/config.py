@@ -207,7 +207,8 @@ class Settings(BaseSettings):
 
     @field_validator("templates", mode="before")
     @classmethod
-    def _named_by_their_keys(cls, value: object) -> object:
+    def named_by_their_keys(cls, value: object) -> object:
+        """Give each template the name of its table."""
         if not isinstance(value, dict):
             return value
         return {

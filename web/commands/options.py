@@ -37,8 +37,10 @@ def client_settings(config: Path | None, **flags: str | Path | None) -> Settings
     return load(flags=flags, config=config)
 
 
-def ask(settings: Settings, server: str | None, method: str, path: str) -> dict[str, Any]:
-    """Make one call to the tmpenv that is meant, and give its JSON.
+def ask(
+    settings: Settings, server: str | None, method: str, path: str, *, body: object = None
+) -> dict[str, Any]:
+    """Make one call to the tmpenv that is meant, with ``body`` as JSON, and give its JSON.
 
     Raises:
         StartError: No answer, or one that refuses; the text says what to do.
@@ -51,4 +53,4 @@ def ask(settings: Settings, server: str | None, method: str, path: str) -> dict[
     key = own.get_secret_value() if own else read_key(settings.state / API_KEY)
     scheme = "https" if settings.is_secure else "http"
     server = server or f"{scheme}://127.0.0.1:{settings.port}{settings.base_url}"
-    return client.ask(server, key, method, path, trusted=settings.ssl_cert)
+    return client.ask(server, key, method, path, body=body, trusted=settings.ssl_cert)

@@ -1,0 +1,190 @@
+"""``tmpenv template``: the templates of a running tmpenv, as a file and back."""
+
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from web.commands.options import (
+    ApiKey,
+    AsJson,
+    Config,
+    Instance,
+    Server,
+    StateDir,
+    Trusted,
+    ask,
+    client_settings,
+)
+from web.config import Settings
+from web.config_errors import ConfigError
+from web.recipe_changes import changes
+from web.recipe_checks import Recipes, read_recipes
+from web.recipe_file import write_recipes
+from web.start_errors import StartError, told_in_one_line
+
+_PATH = "/api/catalogue"
+
+app = typer.Typer(
+    help="Export, import, list and remove the templates of a running tmpenv.",
+    no_args_is_help=True,
+)
+
+
+@app.command("export")
+def export(
+    *,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="All where none", metavar="NAME")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write, which only its owner may read")
+    ] = None,
+    config: Config = None,
+    server: Server = None,
+    api_key: ApiKey = None,
+    state_dir: StateDir = None,
+    instance: Instance = None,
+    ssl_cert: Trusted = None,
+) -> None:
+    """Print templates and pools as TOML, which --config reads and import takes.
+
+    Their variables are printed as they are, secrets among them.
+    """
+    with told_in_one_line():
+        settings = client_settings(
+            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
+        )
+        recipes = _recipes_of(_ask_all(settings, server))
+        for name in names or ():
+            if name not in recipes.templates:
+                raise StartError(f'there is no template "{name}"; see tmpenv template list')
+        wanted = {name: recipes.templates[name] for name in names or recipes.templates}
+        text = write_recipes(wanted, recipes.pools)
+        if output is None:
+            typer.echo(text, nl=False)
+        else:
+            _write_privately(output, text)
+
+
+@app.command("import")
+def import_(
+    *,
+    file: Annotated[str, typer.Argument(help="TOML file, - for standard input", metavar="FILE")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Change those there are")] = False,
+    config: Config = None,
+    server: Server = None,
+    api_key: ApiKey = None,
+    state_dir: StateDir = None,
+    instance: Instance = None,
+    ssl_cert: Trusted = None,
+) -> None:
+    """Put the templates and pools of a file; say what that adds and changes.
+
+    The file may be a whole configuration; the rest of it is not looked at. What
+    the configuration of the server declares is left alone, and without --replace
+    so is what differs. Exit code 1 if anything was left alone, else 0.
+    """
+    with told_in_one_line():
+        settings = client_settings(
+            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
+        )
+        wanted = _read(file)
+        found = changes(wanted, _ask_all(settings, server), replace=replace)
+        for change in found:
+            if change.is_made and not dry_run:
+                ask(settings, server, "PUT", f"{_PATH}/{change.name}", body=change.body)
+            typer.echo(change.line)
+    if any(change.is_left for change in found):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(
+    *,
+    config: Config = None,
+    server: Server = None,
+    api_key: ApiKey = None,
+    state_dir: StateDir = None,
+    instance: Instance = None,
+    ssl_cert: Trusted = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the templates, and whether the configuration declares them."""
+    with told_in_one_line():
+        settings = client_settings(
+            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
+        )
+        shown = _ask_all(settings, server)
+        if as_json:
+            typer.echo(json.dumps({"recipes": shown}, indent=2))
+            return
+        recipes = _recipes_of(shown)
+        for one in shown:
+            pool = recipes.pools[one["name"]]
+            origin = "configuration" if one["declared"] else "put"
+            typer.echo(f"{one['name']}: {origin}, up to {pool.size}, {pool.target} kept ready")
+
+
+@app.command("remove")
+def remove(
+    *,
+    name: Annotated[str, typer.Argument(help="Template", metavar="NAME")],
+    config: Config = None,
+    server: Server = None,
+    api_key: ApiKey = None,
+    state_dir: StateDir = None,
+    instance: Instance = None,
+    ssl_cert: Trusted = None,
+) -> None:
+    """Remove a template: its spares end, environments in use go on."""
+    with told_in_one_line():
+        settings = client_settings(
+            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
+        )
+        if name not in [one["name"] for one in _ask_all(settings, server)]:
+            raise StartError(f'there is no template "{name}"; see tmpenv template list')
+        ask(settings, server, "DELETE", f"{_PATH}/{name}")
+        typer.echo(f"{name}: removed")
+
+
+def _ask_all(settings: Settings, server: str | None) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = ask(settings, server, "GET", _PATH)["recipes"]
+    return shown
+
+
+def _recipes_of(shown: list[dict[str, Any]]) -> Recipes:
+    return read_recipes(
+        {
+            "templates": {one["name"]: one["template"] for one in shown},
+            "pools": {one["name"]: one["pool"] for one in shown},
+        }
+    )
+
+
+def _read(file: str) -> Recipes:
+    label = "standard input" if file == "-" else file
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        given = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError([f"tmpenv: {label}: cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"tmpenv: {label}: is no TOML: {error}"]) from error
+    return read_recipes({key: given[key] for key in ("templates", "pools") if key in given})
+
+
+def _write_privately(path: Path, text: str) -> None:
+    try:
+        # Also where the file was there before, and others could read it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
+            os.fchmod(descriptor, 0o600)
+            file.write(text)
+    except OSError as error:
+        raise StartError(f"{path} cannot be written: {error.strerror}") from error
