@@ -21,7 +21,7 @@ from web.commands.options import (
     client_settings,
 )
 from web.config import Settings
-from web.config_errors import ConfigError
+from web.config_errors import ConfigError, Source
 from web.recipe_changes import changes
 from web.recipe_checks import Recipes, read_recipes
 from web.recipe_file import write_recipes
@@ -176,7 +176,8 @@ def _read(file: str) -> Recipes:
         raise ConfigError([f"tmpenv: {label}: cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"tmpenv: {label}: is no TOML: {error}"]) from error
-    return read_recipes({key: given[key] for key in ("templates", "pools") if key in given})
+    recipes = {key: given[key] for key in ("templates", "pools") if key in given}
+    return read_recipes(recipes, [Source.of_file(Path(label), given)])
 
 
 def _write_privately(path: Path, text: str) -> None:

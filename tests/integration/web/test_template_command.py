@@ -89,4 +89,4 @@ def test_a_mistake_in_the_file_is_told_as_one_in_a_configuration(directory: Path
         done = served.tmpenv("template", "import", str(file))
 
     assert done.returncode == 2
-    assert done.stderr == 'tmpenv: templates.x.imag: unknown key; did you mean "image"?\n'
+    assert done.stderr == f'tmpenv: {file}: templates.x.imag: unknown key; did you mean "image"?\n'
