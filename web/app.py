@@ -120,7 +120,7 @@ class _Site:
         disk = DiskWatch(
             store=Store(connection),
             backend=choice.backend,
-            templates=recipes.templates,
+            templates=catalogue.templates,
             interval=settings.culling.disk_interval,
         )
         core = Core(

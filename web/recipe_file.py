@@ -16,7 +16,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _MICROSECOND = timedelta(microseconds=1)
 _UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000))
 _POWERS = ((40, "T"), (30, "G"), (20, "M"), (10, "k"))
-_SIZES = frozenset({"memory"})
+_SIZES = frozenset({"memory", "disk"})
 
 
 def write_recipes(templates: Mapping[str, Template], pools: Mapping[str, Pool]) -> str:

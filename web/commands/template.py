@@ -176,7 +176,7 @@ def _read(file: str) -> Recipes:
         raise ConfigError([f"tmpenv: {label}: cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"tmpenv: {label}: is no TOML: {error}"]) from error
-    recipes = {key: given[key] for key in ("templates", "pools") if key in given}
+    recipes: dict[str, object] = {key: given[key] for key in ("templates", "pools") if key in given}
     return read_recipes(recipes, [Source.of_file(Path(label), given)])
 
 
