@@ -3,8 +3,8 @@
 A backend runs environments and knows nothing of pools, visitors or Redis. It
 keeps no state of its own that matters: all that it must remember stands on
 what it runs (labels, a file in the directory), so that a new tmpenv finds
-everything again. Jobs, pauses, usage and live logs will join this interface;
-each is a further method, none changes these.
+everything again. Jobs, pauses and usage will join this interface; each is a
+further method, none changes these.
 
 The rule that carries all others: **"could not ask" is never "not there"**.
 A method answers only what the backend itself said; whenever that is not
@@ -185,6 +185,20 @@ class Backend(Protocol):
 
         Raises:
             BackendUnavailable: Could not ask, or it could not be measured.
+        """
+
+    def follow(self, environment_id: str, lines: int) -> AsyncGenerator[bytes, None]:
+        """Give the last lines that an environment printed, then what it prints, as it comes.
+
+        Ends when the environment has ended, and at once if there is none.
+        Where the bytes are parted means nothing. Reads no further than it is
+        asked to; never holds up a start, a stop or a question. Close it
+        (:func:`contextlib.aclosing`) to give back what it holds; being
+        cancelled closes it as well. Each holds a thread or a connection, so
+        whoever opens many must bound them.
+
+        Raises:
+            BackendUnavailable: Could not ask, or the stream broke; it may go on.
         """
 
     def endings(self) -> AsyncGenerator[str, None]:

@@ -1,7 +1,7 @@
 """Run environments as containers of a Docker daemon.
 
-Starts, stops, pulls and questions each have threads and connections of their
-own, so that a slow stop or pull holds up no start. Nothing is remembered here
+Starts, stops, pulls, questions and followers of logs each have threads and
+connections of their own, so that a slow one holds up no start. Nothing is remembered here
 that the labels of the containers do not say.
 
 One bridge carries about a thousand containers: the kernel allows it no more.
@@ -21,6 +21,7 @@ from spawner.backends.docker_disk import Sizes, storage_opt
 from spawner.backends.docker_errors import status_of
 from spawner.backends.docker_events import endings
 from spawner.backends.docker_images import Images
+from spawner.backends.docker_logs import follow
 from spawner.backends.docker_network import Networks
 from spawner.backends.docker_run import CannotHold, NetworkGone, find, launch, remove
 from spawner.backends.docker_settings import DockerSettings
@@ -114,6 +115,9 @@ class DockerBackend(Backend):
 
     async def disk_usage(self, environment_id: str) -> int | None:
         return await self._measurements.run(self._sizes.of, environment_id)
+
+    def follow(self, environment_id: str, lines: int) -> AsyncGenerator[bytes, None]:
+        return follow(self._settings, container_name(self._instance, environment_id), lines)
 
     def endings(self) -> AsyncGenerator[str, None]:
         return endings(self._settings, self._instance, since=time.time(), expected=self._ended)

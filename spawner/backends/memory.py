@@ -70,14 +70,26 @@ class Resident:
     printed: list[str] = field(default_factory=list)
     #: Bytes that it has on disk.
     written: int = 0
+    #: Set and replaced whenever something was printed, and at the end.
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        self.printed.append(line)
+        self._stir()
 
     def end(self, detail: str) -> None:
         """Hang up on everybody and be no longer running."""
         self.is_running, self.detail = False, detail
+        self._stir()
         if self.server:
             self.server.close()
         for transport in list(self.connections):
             transport.abort()
+
+    def _stir(self) -> None:
+        self.stirred.set()
+        self.stirred = asyncio.Event()
 
     def observed(self) -> Observed:
         return Observed(
@@ -209,6 +221,20 @@ class MemoryBackend(Backend):
         await self.reach()
         found = self._own(environment_id)
         return found.written if found else None
+
+    async def follow(self, environment_id: str, lines: int) -> AsyncGenerator[bytes, None]:
+        await self.reach()
+        found = self._own(environment_id)
+        if found is None:
+            return
+        told = max(0, len(found.printed) - lines)
+        while True:
+            while told < len(found.printed):
+                told += 1
+                yield f"{found.printed[told - 1]}\n".encode()
+            if not found.is_running:
+                return
+            await found.stirred.wait()
 
     def endings(self) -> AsyncGenerator[str, None]:
         queue: Endings = asyncio.Queue()

@@ -49,7 +49,7 @@ class DiesAtOnce(MemoryBackend):
 
     async def start(self, order: Order) -> Address:
         address = await super().start(order)
-        self.world.residents[order.id].printed.append("no space left on device")
+        self.world.residents[order.id].say("no space left on device")
         self.kill(order.id, "exit code 1")
         return address
 

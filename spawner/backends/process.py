@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 from spawner.backends.base import Backend, Observed, Order, Progress
 from spawner.backends.process_files import Shelf
 from spawner.backends.process_keeper import Keeper
+from spawner.backends.process_log import FollowedLog
 from spawner.backends.process_watch import Listener, Watch
 from spawner.backends.threads import InFlight, Lane
 from spawner.errors import BackendUnavailable, StartFailed
@@ -24,6 +25,9 @@ T = TypeVar("T")
 _THREADS = 8
 #: How often endings are looked for that nothing told us of.
 _SWEEP_S = 2.0
+#: How often the file of a log that is followed is looked at; all share few threads.
+_FOLLOW_S = 0.1
+_FOLLOW_THREADS = 2
 
 
 class ProcessBackend(Backend):
@@ -40,6 +44,7 @@ class ProcessBackend(Backend):
         self._quick = Lane("process", _THREADS)
         self._slow = Lane("process-stop", _THREADS)
         self._sizes = Lane("process-size", 1)
+        self._follow = Lane("process-follow", _FOLLOW_THREADS)
         self._starting = InFlight[Address]()
         self._watch = Watch()
 
@@ -50,7 +55,7 @@ class ProcessBackend(Backend):
     async def close(self) -> None:
         await self._starting.close()
         self._watch.close()
-        for lane in (self._quick, self._slow, self._sizes):
+        for lane in (self._quick, self._slow, self._sizes, self._follow):
             lane.close()
 
     async def ping(self) -> None:
@@ -81,12 +86,37 @@ class ProcessBackend(Backend):
         with _reading():
             return await self._sizes.run(self._keeper.size, environment_id)
 
+    async def follow(self, environment_id: str, lines: int) -> AsyncGenerator[bytes, None]:
+        seen = await self._look_at(environment_id)
+        if seen is None:
+            return
+        log = FollowedLog(self._keeper.log(environment_id), lines)
+        try:
+            while True:
+                with _reading():
+                    printed = await self._follow.run(log.read)
+                if printed:
+                    yield printed
+                elif seen is None or not seen.is_running:
+                    return
+                else:
+                    await asyncio.sleep(_FOLLOW_S)
+                # Asked before the next look at the file, so that no last words are lost.
+                seen = await self._look_at(environment_id)
+        finally:
+            log.close()
+
     def endings(self) -> AsyncGenerator[str, None]:
         return self._endings(self._watch.listen())
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with _reading():
             return await self._quick.run(call, *args, **kwargs)
+
+    async def _look_at(self, environment_id: str) -> Observed | None:
+        """Look for a follower, in its own threads."""
+        with _reading():
+            return await self._follow.run(self._keeper.look, environment_id)
 
     async def _start(self, order: Order) -> Address:
         if order.template.command is None:

@@ -68,6 +68,10 @@ class Shelf:
         assert environment_id.isalnum(), environment_id
         return self._root / environment_id
 
+    def log(self, environment_id: str) -> Path:
+        """Give the file into which an environment prints."""
+        return self.place(environment_id) / "log"
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only one, in this process or any other, who makes or unmakes environments."""
@@ -145,7 +149,7 @@ class Shelf:
     def tail(self, environment_id: str, lines: int) -> str:
         """Give the last lines of an environment's log."""
         try:
-            with (self.place(environment_id) / "log").open("rb") as log:
+            with self.log(environment_id).open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
                 text = log.read().decode(errors="replace")
         except FileNotFoundError:
@@ -158,7 +162,7 @@ class Shelf:
 
         The child appends, so that what it prints next stands after what was kept.
         """
-        path = self.place(environment_id) / "log"
+        path = self.log(environment_id)
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > _LOG_LIMIT:
                 with path.open("rb") as log:

@@ -8,6 +8,7 @@ What is known of an environment is joined here from its directory
 import os
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 from spawner.backends import process_table as table
 from spawner.backends.base import Observed, Order
@@ -105,6 +106,10 @@ class Keeper:
         if self.look(environment_id) is None:
             return None
         return directory_size(self._shelf.place(environment_id))
+
+    def log(self, environment_id: str) -> Path:
+        """Give the file into which an environment prints, whether it is there or not."""
+        return self._shelf.log(environment_id)
 
     def _observe(self, record: Record) -> Observed:
         root = self._root(record.id)

@@ -92,6 +92,10 @@ class Rig(ABC):
         """Have an environment write so many bytes to disk."""
 
     @abstractmethod
+    async def say(self, order: Order, line: str) -> None:
+        """Have an environment print a line."""
+
+    @abstractmethod
     async def leftovers(self, order: Order) -> list[str]:
         """Name everything of an environment that is still there."""
 
@@ -118,6 +122,9 @@ class MemoryRig(Rig):
 
     async def write(self, order: Order, count: int) -> None:
         self.world.residents[order.id].written += count
+
+    async def say(self, order: Order, line: str) -> None:
+        self.world.residents[order.id].say(line)
 
     async def leftovers(self, order: Order) -> list[str]:
         return [order.id] if order.id in self.world.residents else []
@@ -153,6 +160,10 @@ class ProcessRig(Rig):
 
     async def write(self, order: Order, count: int) -> None:
         (self.place(order) / "home" / "written").write_bytes(b"x" * count)
+
+    async def say(self, order: Order, line: str) -> None:
+        with (self.place(order) / "log").open("a") as log:  # its standard output
+            log.write(f"{line}\n")
 
     async def leftovers(self, order: Order) -> list[str]:
         places = [str(path) for path in self.state_dir.rglob(f"*{order.id}*")]
@@ -214,6 +225,9 @@ class DockerRig(Rig):
             return self.client.exec_start(made["Id"]).decode(errors="replace")
 
         return await asyncio.to_thread(call)
+
+    async def say(self, order: Order, line: str) -> None:
+        assert await self.run(order, "sh", "-c", 'echo "$0" >/proc/1/fd/1', line) == ""
 
     async def leftovers(self, order: Order) -> list[str]:
         label = f"tmpenv.id={order.id}"

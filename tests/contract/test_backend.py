@@ -1,9 +1,12 @@
 """What base.py promises, held by every backend alike."""
 
 import asyncio
+import threading
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
+import psutil
 import pytest
 
 from spawner.backends.base import Backend, Order
@@ -33,6 +36,11 @@ async def answers(order: Order, address: Address) -> bool:
         return await ask(address, order.base_path + "api") == 200
 
     return await eventually(check)
+
+
+def held() -> tuple[list[str], int]:
+    """Name the threads of this process, and count its descriptors."""
+    return [thread.name for thread in threading.enumerate()], psutil.Process().num_fds()
 
 
 async def ids(backend: Backend) -> set[str]:
@@ -347,11 +355,157 @@ async def test_what_it_writes_is_measured_and_nothing_else(rig: Rig, backend: Ba
     assert (await backend.disk_usage(neighbour.id) or 0) <= slack
 
 
+async def heard(log: AsyncGenerator[bytes, None], words: str) -> str:
+    """Listen to a log until it has said some words; give all that it said until then."""
+    text = ""
+    async with asyncio.timeout(15):
+        while words not in text:
+            text += (await anext(log)).decode()
+    return text
+
+
+async def rest(log: AsyncGenerator[bytes, None]) -> str:
+    """Listen to a log until it ends."""
+    async with asyncio.timeout(15):
+        return b"".join([printed async for printed in log]).decode()
+
+
+async def listening(rig: Rig, backend: Backend) -> Order:
+    """Start an environment and wait until it has printed that it listens."""
+    order = rig.order()
+    await backend.start(order)
+
+    async def check() -> bool:
+        return "listening" in await backend.tail(order.id, 1)
+
+    assert await eventually(check)
+    return order
+
+
+async def test_a_follower_hears_the_last_lines_and_then_each_as_it_is_printed(
+    rig: Rig, backend: Backend
+) -> None:
+    order = await listening(rig, backend)
+    await rig.say(order, "one")
+
+    async with aclosing(backend.follow(order.id, 1)) as log:
+        assert await heard(log, "one\n") == "one\n"
+        await rig.say(order, "two")
+        assert await heard(log, "two\n") == "two\n"
+        await rig.say(order, "three")
+        assert await heard(log, "three\n") == "three\n"
+
+
+async def test_a_follower_of_no_last_lines_hears_what_is_new(rig: Rig, backend: Backend) -> None:
+    order = await listening(rig, backend)
+
+    async with aclosing(backend.follow(order.id, 0)) as log:
+        first = asyncio.create_task(heard(log, "new"))
+        # Nothing tells when it listens: it is told until it hears.
+        while not (await asyncio.wait([first], timeout=0.1))[0]:
+            await rig.say(order, "new")
+
+    assert "listening" not in first.result()
+
+
+async def test_a_log_ends_with_its_environment_and_has_its_last_words(
+    rig: Rig, backend: Backend
+) -> None:
+    order = await listening(rig, backend)
+
+    async with aclosing(backend.follow(order.id, 1)) as log:
+        await heard(log, "listening")
+        await rig.say(order, "farewell")
+        await rig.kill(order)
+
+        assert (await rest(log)).endswith("farewell\n")
+
+
+async def test_a_log_ends_when_its_environment_is_stopped(rig: Rig, backend: Backend) -> None:
+    order = await listening(rig, backend)
+
+    async with aclosing(backend.follow(order.id, 1)) as log:
+        await heard(log, "listening")
+        stop = asyncio.create_task(backend.stop(order.id, 5))
+
+        await rest(log)
+        await stop
+
+
+async def test_the_log_of_one_that_ended_is_told_and_ends(rig: Rig, backend: Backend) -> None:
+    order = await listening(rig, backend)
+    await rig.kill(order)
+    await has_ended(backend, order)
+
+    async with aclosing(backend.follow(order.id, 10)) as log:
+        assert "listening" in await rest(log)
+
+
+async def test_nobody_follows_an_unknown_one_or_anothers(rig: Rig, backend: Backend) -> None:
+    stranger = await rig.make("two")
+    order = await listening(rig, stranger)
+
+    for environment_id in (new_id(), order.id):
+        async with aclosing(backend.follow(environment_id, 10)) as log:
+            assert await rest(log) == ""
+
+
+async def test_followers_hold_up_nothing_and_give_everything_back(
+    rig: Rig, backend: Backend
+) -> None:
+    order = await listening(rig, backend)
+    before = held()[1]
+
+    async def follow() -> None:
+        async with aclosing(backend.follow(order.id, 1)) as log:
+            async for _ in log:
+                followed.release()
+
+    followed = asyncio.Semaphore(0)
+    followers = [asyncio.create_task(follow()) for _ in range(20)]
+    async with asyncio.timeout(30):
+        for _ in followers:
+            await followed.acquire()
+        other = rig.order()
+        await backend.start(other)
+        await backend.inspect(other.id)
+        await backend.stop(other.id, 0)
+
+    for follower in followers:
+        follower.cancel()
+    done, _ = await asyncio.wait(followers, timeout=5)
+
+    assert done == set(followers)
+
+    async def is_given_back() -> bool:
+        threads, descriptors = held()
+        # A backend may keep two for all followers; its other lanes grew by this test's questions.
+        followers = [name for name in threads if "follow" in name]
+        return len(followers) <= 2 and descriptors <= before + 12
+
+    assert await eventually(is_given_back)
+
+
+@pytest.mark.parametrize("moments", [0, 1, 2, 5, 20])
+async def test_following_can_be_given_up_at_any_moment(
+    rig: Rig, backend: Backend, moments: int
+) -> None:
+    order = await listening(rig, backend)
+    follower = asyncio.create_task(rest(backend.follow(order.id, 1)))
+    for _ in range(moments):
+        await asyncio.sleep(0.002)
+
+    follower.cancel()
+
+    done, _ = await asyncio.wait([follower], timeout=5)
+    assert done
+
+
 @pytest.mark.parametrize(
     "method",
     [
         *("open", "ping", "prepare", "start", "stop", "inspect", "list", "tail"),
-        *("disk_usage", "endings"),
+        *("disk_usage", "follow", "endings"),
     ],
 )
 async def test_no_answer_is_never_an_answer(rig: Rig, method: str) -> None:
@@ -372,6 +526,8 @@ async def test_no_answer_is_never_an_answer(rig: Rig, method: str) -> None:
                 return await backend.tail(order.id, 1)
             case "disk_usage":
                 return await backend.disk_usage(order.id)
+            case "follow":
+                return await anext(backend.follow(order.id, 1))
             case "endings":
                 return await anext(backend.endings())
             case _:
