@@ -8,7 +8,7 @@ from aiohttp import web
 
 from spawner.service import Service
 from web import pages, static_files, waiting
-from web.api import catalogue, environments, health, status
+from web.api import catalogue, environments, health, logs, status
 from web.config import Settings
 from web.context import API_KEY, RENDERER, SERVICE, SETTINGS
 from web.dialects import tmpnb, tmpnb_links
@@ -28,6 +28,7 @@ def build(service: Service, settings: Settings, *, api_key: str) -> web.Applicat
     app[SERVICE] = service
     app[SETTINGS] = settings
     app[API_KEY] = api_key
+    app[logs.FOLLOWING] = logs.Followers()
     app[RENDERER] = Renderer(settings.pages.title, settings.base_url)
     for module in (
         pages,
@@ -37,6 +38,7 @@ def build(service: Service, settings: Settings, *, api_key: str) -> web.Applicat
         tmpnb_links,
         environments,
         catalogue,
+        logs,
         status,
         health,
     ):

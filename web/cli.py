@@ -1,13 +1,15 @@
 """The command ``tmpenv``: its commands, put together.
 
 Whatever goes wrong is one line on standard error that says what to do: exit
-code 2 for what was asked wrongly, 1 for what cannot be done now.
+code 2 for what was asked wrongly, 1 for what cannot be done now; 0 is done.
 """
 
 from typing import Annotated
 
 import typer
 
+from web.commands.logs import logs
+from web.commands.options import EPILOG as CLIENT_EPILOG
 from web.commands.proxy import EPILOG as PROXY_EPILOG
 from web.commands.proxy import proxy
 from web.commands.serve import EPILOG as SERVE_EPILOG
@@ -26,8 +28,8 @@ app = typer.Typer(
 )
 app.command(epilog=SERVE_EPILOG)(serve)
 app.command(epilog=PROXY_EPILOG)(proxy)
-app.command()(status)
-app.command()(stop)
+for command in (status, stop, logs):
+    app.command(epilog=CLIENT_EPILOG)(command)
 app.add_typer(template, name="template")
 
 

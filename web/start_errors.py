@@ -15,6 +15,14 @@ from web.config_errors import ConfigError
 class StartError(Exception):
     """Something outside is not as it must be; the text says in one line what to do."""
 
+    exit_code = 1
+
+
+class AskedWrongly(StartError):
+    """The command line itself is wrong, as no other time would make right."""
+
+    exit_code = 2
+
 
 def cannot_listen(
     host: str, port: int, error: OSError, *, host_flag: str = "--host", port_flag: str = "--port"
@@ -60,4 +68,4 @@ def told_in_one_line() -> Iterator[None]:
         sys.exit(2)
     except StartError as error:
         typer.echo(f"tmpenv: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)

@@ -6,6 +6,8 @@ turned off or its count has run down.
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import ClassVar
 
 from spawner.backends.base import Order, Progress
@@ -118,3 +120,13 @@ class HoldsStops(MemoryBackend):
     async def stop(self, environment_id: str, grace_s: float) -> None:
         await self.gate.wait()
         await super().stop(environment_id, grace_s)
+
+
+class LogBreaks(MemoryBackend):
+    """Breaks every log that is followed off after its first line."""
+
+    async def follow(self, environment_id: str, lines: int) -> AsyncGenerator[bytes, None]:
+        async with aclosing(super().follow(environment_id, lines)) as printed:
+            async for part in printed:
+                yield part
+                raise BackendUnavailable("The stream broke.")

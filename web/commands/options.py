@@ -1,5 +1,6 @@
 """What several commands share: flags, and how a running tmpenv is asked."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +8,15 @@ import typer
 
 from web.config import Settings
 from web.config_sources import load
+from web.start_errors import AskedWrongly
+
+#: For the help of every command that asks a running tmpenv.
+EPILOG = (
+    "\b\nThe API key is --api-key, else TMPENV_API_KEY, else what the file that"
+    "\nTMPENV_API_KEY_FILE names holds, else what tmpenv on this machine keeps in its"
+    "\nstate directory."
+    "\n\n\b\nExit codes: 0 done; 1 cannot be done now; 2 asked wrongly."
+)
 
 
 def option(key: str, **more: Any) -> Any:
@@ -47,10 +57,40 @@ def ask(
     """
     # Imported here, so that the other commands need not load aiohttp.
     from web import client  # noqa: PLC0415
-    from web.key_files import API_KEY, read_key  # noqa: PLC0415
+
+    place, key = _meant(settings, server)
+    return client.ask(place, key, method, path, body=body, trusted=settings.ssl_cert)
+
+
+def listen(
+    settings: Settings, server: str | None, path: str, take: Callable[[bytes], None]
+) -> None:
+    """Make one call to the tmpenv that is meant, and give ``take`` its text as it comes.
+
+    Raises:
+        StartError: No answer, one that refuses, or one that broke off.
+    """
+    from web import client  # noqa: PLC0415  # as above
+
+    place, key = _meant(settings, server)
+    client.listen(place, key, path, take, trusted=settings.ssl_cert)
+
+
+def check_id(environment_id: str) -> None:
+    """Refuse what cannot be the id of an environment.
+
+    Raises:
+        AskedWrongly: It is none.
+    """
+    if not (environment_id.isascii() and environment_id.isalnum()):
+        raise AskedWrongly(f'"{environment_id}" is no id of an environment; see tmpenv status')
+
+
+def _meant(settings: Settings, server: str | None) -> tuple[str, str]:
+    """Give the address of the tmpenv that is meant, and its key."""
+    from web.key_files import API_KEY, read_key  # noqa: PLC0415  # loads what ask() does
 
     own = settings.api_key
     key = own.get_secret_value() if own else read_key(settings.state / API_KEY)
     scheme = "https" if settings.is_secure else "http"
-    server = server or f"{scheme}://127.0.0.1:{settings.port}{settings.base_url}"
-    return client.ask(server, key, method, path, body=body, trusted=settings.ssl_cert)
+    return server or f"{scheme}://127.0.0.1:{settings.port}{settings.base_url}", key

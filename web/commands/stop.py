@@ -12,9 +12,10 @@ from web.commands.options import (
     StateDir,
     Trusted,
     ask,
+    check_id,
     client_settings,
 )
-from web.start_errors import StartError, told_in_one_line
+from web.start_errors import told_in_one_line
 
 
 def stop(
@@ -33,7 +34,7 @@ def stop(
             config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
         )
         for one in ids:
-            if not (one.isascii() and one.isalnum()):
-                raise StartError(f'"{one}" is no id of an environment; see tmpenv status')
+            check_id(one)
+        for one in ids:
             answer = ask(settings, server, "DELETE", f"/api/environments/{one}")
             typer.echo(f"{one}: {'ends' if answer['stopped'] else 'had ended'}")

@@ -56,7 +56,7 @@ async def test_stop_ends_an_environment(directory: Path) -> None:
         assert served.tmpenv("stop", launched["id"]).stdout == f"{launched['id']}: ends\n"
 
         assert served.call("GET", launched["url"])[0] == 410
-        assert said(served.tmpenv("stop", "../x"), 1).startswith('tmpenv: "../x" is no id')
+        assert said(served.tmpenv("stop", "../x"), 2).startswith('tmpenv: "../x" is no id')
 
 
 async def test_a_restart_finds_what_runs_and_on_exit_stop_ends_it(directory: Path) -> None:

@@ -1,12 +1,16 @@
 """Looking at environments and ending them; status; health."""
 
+from typing import Any
+
+import aiohttp
 import pytest
 
-from spawner.backends.memory_faults import NeverReady, Unreachable
+from spawner.backends.memory_faults import LogBreaks, NeverReady, Unreachable
 from spawner.model import Auth, Phase, Pool, Template
 from tests.integration.web.conftest import API_KEY, Open, Site
 from tests.redis_server import RedisServer
 from tests.waiting import eventually
+from web.api.logs import FOLLOWERS
 
 KEY = {"Authorization": f"token {API_KEY}"}
 
@@ -129,3 +133,58 @@ async def test_without_the_store_nothing_is_handed_out_and_the_page_still_shows(
 
         await eventually(serves)
         assert (await site.pool("lab")).counts[Phase.ASSIGNED] >= 1
+
+
+async def followed(site: Site, environment_id: str) -> Any:
+    return await site.client.get(f"/api/environments/{environment_id}/logs?follow=1", headers=KEY)
+
+
+async def test_a_log_is_for_the_operator_alone(site: Site) -> None:
+    environment_id = await handed_out(site)
+    path = f"/api/environments/{environment_id}/logs"
+
+    shown = await site.get(f"{path}?tail=1", **KEY)
+
+    assert (await site.get(path)).status == 403
+    assert (await site.get(f"{path}?tail=-1", **KEY)).status == 400
+    assert (await site.get("/api/environments/nosuch/logs", **KEY)).status == 410
+    assert (shown.status, await shown.text()) == (200, "listening\n")
+
+
+async def test_a_log_is_followed_until_its_environment_ends(site: Site) -> None:
+    environment_id = await handed_out(site)
+    response = await followed(site, environment_id)
+
+    site.backend.world.residents[environment_id].say("one")
+    assert b"one\n" in await response.content.readuntil(b"one\n")
+    await site.client.delete(f"/api/environments/{environment_id}")
+
+    assert await response.content.read() == b""
+
+
+async def test_so_many_may_follow_and_who_goes_makes_room(site: Site) -> None:
+    environment_id = await handed_out(site)
+    open_ones = [await followed(site, environment_id) for _ in range(FOLLOWERS)]
+
+    refused = await followed(site, environment_id)
+    open_ones[0].close()
+
+    assert refused.status == 429
+    assert (await refused.json())["type"] == "too_many_followers"
+
+    async def has_room() -> bool:
+        response = await followed(site, environment_id)
+        open_ones.append(response)
+        return bool(response.status == 200)
+
+    assert await eventually(has_room)
+    for response in open_ones:
+        response.close()
+
+
+async def test_a_log_that_breaks_off_is_not_taken_for_one_that_ended(open_site: Open) -> None:
+    async with open_site(backend=LogBreaks()) as site:
+        response = await followed(site, await handed_out(site))
+
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.read()

@@ -1,0 +1,101 @@
+"""What an operator asks a running tmpenv for, by the command as a process."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.command import CONFIG, Served, run, serving, variables
+from tests.components import require
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    require("redis-server")
+    with tempfile.TemporaryDirectory(prefix="tmpenv-") as name:
+        path = Path(name)
+        (path / "tmpenv.toml").write_text(CONFIG)
+        yield path
+
+
+def begin(served: Served, *arguments: str, **more: object) -> "subprocess.Popen[bytes]":
+    """Start the command and leave it running."""
+    where = ("--server", served.url, "--state-dir", str(served.directory))
+    return subprocess.Popen(
+        [sys.executable, "-m", "web", *arguments, *where],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": variables()} | more,  # type: ignore[call-overload]
+    )
+
+
+def say(directory: Path, environment_id: str, words: bytes) -> None:
+    """Have an environment print, through the file that its standard output is."""
+    with (directory / "environments" / environment_id / "log").open("ab") as log:
+        log.write(words)
+
+
+async def test_logs_prints_the_last_lines_and_says_when_there_is_no_log(directory: Path) -> None:
+    with serving(directory, "--on-exit", "stop") as served:
+        environment_id = (await served.spawn())["id"]
+        say(directory, environment_id, b"one\ntwo\n\x1b[2Jthree\n")
+
+        last = served.tmpenv("logs", environment_id, "--tail", "2")
+        unknown = served.tmpenv("logs", "nosuch")
+        malformed = served.tmpenv("logs", "../x")
+        keyless = run("logs", environment_id, "--server", served.url, "--api-key", "wrong")
+
+        assert (last.returncode, last.stdout) == (0, "two\n\x1b[2Jthree\n")
+        assert (unknown.returncode, malformed.returncode, keyless.returncode) == (1, 2, 1)
+        assert "has ended" in unknown.stderr
+        assert keyless.stderr.startswith("tmpenv: the API key is missing or wrong")
+
+
+async def test_a_followed_log_comes_line_by_line_and_ends_with_its_environment(
+    directory: Path,
+) -> None:
+    with serving(directory, "--on-exit", "stop") as served:
+        environment_id = (await served.spawn())["id"]
+        say(directory, environment_id, b"one\n")
+        with begin(served, "logs", environment_id, "-f", "--tail", "1") as following:
+            assert following.stdout is not None
+
+            assert following.stdout.readline() == b"one\n"
+            say(directory, environment_id, b"two\n")
+            assert following.stdout.readline() == b"two\n"
+            served.call("DELETE", f"/api/environments/{environment_id}")
+
+            assert following.wait(30) == 0
+
+
+async def test_ctrl_c_ends_following_well(directory: Path) -> None:
+    with serving(directory, "--on-exit", "stop") as served:
+        environment_id = (await served.spawn())["id"]
+        say(directory, environment_id, b"one\n")
+        with begin(served, "logs", environment_id, "-f") as following:
+            assert following.stdout is not None
+            following.stdout.readline()
+
+            following.send_signal(signal.SIGINT)
+
+            assert following.wait(30) == 0
+
+
+async def test_on_a_terminal_a_log_controls_nothing(directory: Path) -> None:
+    with serving(directory, "--on-exit", "stop") as served:
+        environment_id = (await served.spawn())["id"]
+        say(directory, environment_id, b"\x1b]0;mine\x07\x1b[31mred\n")
+        ours, theirs = pty.openpty()
+        with begin(served, "logs", environment_id, stdout=theirs) as printing:
+            assert printing.wait(30) == 0
+        os.close(theirs)
+
+        shown = os.read(ours, 4096)
+        os.close(ours)
+
+        assert b"\\x1b]0;mine\\x07red" in shown
+        assert b"\x1b" not in shown
