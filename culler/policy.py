@@ -85,34 +85,76 @@ def last_use(environment: Environment, counts: Sequence[str]) -> datetime:
     return max([environment.assigned_at, *ticks])
 
 
+def due_at(environment: Environment, policy: Policy) -> datetime | None:
+    """Say when it will be ended at the earliest, if nobody uses it; None for never."""
+    return min((moment for moment in _deadlines(environment, policy) if moment), default=None)
+
+
+def _deadlines(environment: Environment, policy: Policy) -> tuple[datetime | None, datetime | None]:
+    """Give the ends by age and by idleness; None for never."""
+    assert environment.assigned_at is not None
+    used = last_use(environment, policy.counts)
+    return _after(environment.assigned_at, policy.max_age), _after(used, policy.idle_timeout)
+
+
+def _after(moment: datetime, wait: timedelta | None) -> datetime | None:
+    try:
+        return None if wait is None else moment + wait
+    except OverflowError:  # in more years than there are
+        return None
+
+
 def judge(environment: Environment, policy: Policy, now: datetime) -> Verdict | None:
     """Give the reason to end an environment that was handed out, or None."""
-    assert environment.assigned_at is not None
-    if policy.max_age is not None and now - environment.assigned_at >= policy.max_age:
+    by_age, by_idleness = _deadlines(environment, policy)
+    if by_age is not None and now >= by_age:
         return Verdict("age", None, ask_kernels=False)
-    used = last_use(environment, policy.counts)
-    if policy.idle_timeout is not None and now - used >= policy.idle_timeout:
+    if by_idleness is not None and now >= by_idleness:
+        used = last_use(environment, policy.counts)
         return Verdict("idle", used, ask_kernels=not policy.cull_busy)
     return None
 
 
-def are_kernels_done(
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What keeps an idle environment."""
+
+    #: In a few words, for operators.
+    why: str
+    #: Until when at least; None where that is not known.
+    until: datetime | None = None
+
+
+def due_when_kept(environment: Environment, policy: Policy, kept: Kept) -> datetime | None:
+    """Say when an idle one that is kept will be ended at the earliest; None if nobody knows."""
+    by_age, _ = _deadlines(environment, policy)
+    return min((moment for moment in (by_age, kept.until) if moment), default=None)
+
+
+#: It gave no answer: unknown is not idle.
+UNKNOWN = Kept("its kernels do not answer")
+
+
+def kept_by_kernels(
     kernels: Sequence[Mapping[str, object]], idle_timeout: timedelta, now: datetime
-) -> bool:
-    """Say whether no kernel works, nor has worked within the idle time.
+) -> Kept | None:
+    """Say what keeps it, if a kernel works or has worked within the idle time.
 
     ``kernels`` is what Jupyter's ``GET /api/kernels`` answers. One whose
     times cannot be read is judged by its state alone.
     """
-    return not any(
-        kernel.get("execution_state") == "busy" or _worked_within(kernel, idle_timeout, now)
-        for kernel in kernels
-    )
+    busy = sum(kernel.get("execution_state") == "busy" for kernel in kernels)
+    if busy:
+        return Kept(f"{busy} of {len(kernels)} kernels busy", _after(now, idle_timeout))
+    recent = [last for kernel in kernels if (last := _worked_at(kernel))]
+    if recent and now - max(recent) < idle_timeout:
+        return Kept("a kernel worked lately", _after(max(recent), idle_timeout))
+    return None
 
 
-def _worked_within(kernel: Mapping[str, object], idle_timeout: timedelta, now: datetime) -> bool:
+def _worked_at(kernel: Mapping[str, object]) -> datetime | None:
     try:
         last = datetime.fromisoformat(str(kernel.get("last_activity")))
     except ValueError:
-        return False
-    return last.tzinfo is not None and now - last < idle_timeout
+        return None
+    return last if last.tzinfo is not None else None

@@ -137,7 +137,7 @@ class _Site:
             ends = partial(end_all, core.store, choice.backend, catalogue.templates)
             self._stack.push_async_callback(self._unless_followed, ends)
         self._stack.push_async_callback(self._end_tasks)
-        work = self._work(url, secret, await self._serve_application(core))
+        work = self._work(url, secret, await self._serve_application(core, culler))
         port = await self._serve_visitors(work, core)
         self._run("core", core.run())
         self._run("data path", self._path.run())
@@ -178,13 +178,13 @@ class _Site:
             raise no_redis(url) from error
         return url, connection
 
-    async def _serve_application(self, core: Core) -> str:
+    async def _serve_application(self, core: Core, culler: Culler) -> str:
         """Serve the application on a socket that only this user can reach; give its path."""
         key = self._settings.api_key
         api_key = (
             key.get_secret_value() if key else read_or_make_key(self._settings.state / API_KEY)
         )
-        running = runner(build(core.service, self._settings, api_key=api_key))
+        running = runner(build(core.service, self._settings, culler=culler, api_key=api_key))
         await running.setup()
         self._stack.push_async_callback(running.cleanup)
         path = self._stack.enter_context(private_socket(self._settings.state))

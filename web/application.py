@@ -6,11 +6,12 @@ and the public address.
 
 from aiohttp import web
 
+from culler.loop import Culler
 from spawner.service import Service
 from web import pages, static_files, waiting
-from web.api import catalogue, environments, health, logs, status
+from web.api import catalogue, culling, environments, health, logs, status
 from web.config import Settings
-from web.context import API_KEY, RENDERER, SERVICE, SETTINGS
+from web.context import API_KEY, CULLER, RENDERER, SERVICE, SETTINGS
 from web.dialects import tmpnb, tmpnb_links
 from web.middleware import answer_failures, security_headers
 from web.mount import mounted, outside
@@ -22,10 +23,11 @@ MAX_BODY = 64 * 1024  # bytes
 SHUTDOWN_S = 2.0
 
 
-def build(service: Service, settings: Settings, *, api_key: str) -> web.Application:
+def build(service: Service, settings: Settings, *, culler: Culler, api_key: str) -> web.Application:
     """Put the application together."""
     app = web.Application(middlewares=[answer_failures], client_max_size=MAX_BODY)
     app[SERVICE] = service
+    app[CULLER] = culler
     app[SETTINGS] = settings
     app[API_KEY] = api_key
     app[logs.FOLLOWING] = logs.Followers()
@@ -39,6 +41,7 @@ def build(service: Service, settings: Settings, *, api_key: str) -> web.Applicat
         environments,
         catalogue,
         logs,
+        culling,
         status,
         health,
     ):

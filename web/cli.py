@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from web.commands.cull import cull
 from web.commands.logs import logs
 from web.commands.options import EPILOG as CLIENT_EPILOG
 from web.commands.proxy import EPILOG as PROXY_EPILOG
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 app.command(epilog=SERVE_EPILOG)(serve)
 app.command(epilog=PROXY_EPILOG)(proxy)
-for command in (status, stop, logs):
+for command in (status, stop, cull, logs):
     app.command(epilog=CLIENT_EPILOG)(command)
 app.add_typer(template, name="template")
 

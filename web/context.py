@@ -1,7 +1,8 @@
-"""What every handler may reach: the core, the settings, the operator's key, the pages."""
+"""What every handler may reach: the core, the culler, the settings, the key, the pages."""
 
 from aiohttp import web
 
+from culler.loop import Culler
 from spawner.model import Template
 from spawner.service import Service
 from web.config import Settings
@@ -9,6 +10,7 @@ from web.rendering import Renderer
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 SETTINGS = web.AppKey("settings", Settings)
+CULLER = web.AppKey("culler", Culler)
 API_KEY = web.AppKey("api_key", str)
 RENDERER = web.AppKey("renderer", Renderer)
 

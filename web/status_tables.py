@@ -21,6 +21,25 @@ def show(status: dict[str, Any], console: Console) -> None:
         console.print("There are no environments.")
 
 
+def show_findings(findings: list[dict[str, Any]], console: Console) -> None:
+    """Print what ``GET /api/cull`` answered."""
+    if not findings:
+        console.print("No environment is in use.")
+        return
+    table = Table("ENVIRONMENT", "TEMPLATE", "WOULD GO", "IDLE", "DUE IN", "WHY")
+    for one in sorted(findings, key=lambda each: (not each["goes"], each["due_in_s"] or 0.0)):
+        due = one["due_in_s"]
+        table.add_row(
+            one["id"],
+            one["template"],
+            "yes" if one["goes"] else "no",
+            _span(one["idle_s"]),
+            "-" if due is None else _span(due),
+            one["kept_by"] or one["reason"] or "in use",
+        )
+    _show(table, console)
+
+
 def console_for_output() -> Console:
     """Give a console as wide as the terminal, or one that cuts nothing."""
     console = Console(highlight=False)
@@ -85,7 +104,11 @@ def _apart(first: str | datetime | None, last: str | datetime | None) -> str:
     start, end = (
         datetime.fromisoformat(one) if isinstance(one, str) else one for one in (first, last)
     )
-    seconds = max(0, int((end - start).total_seconds()))
+    return _span((end - start).total_seconds())
+
+
+def _span(length_s: float) -> str:
+    seconds = max(0, int(length_s))
     for unit, letter in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= 2 * unit:
             return f"{seconds // unit}{letter}"

@@ -10,10 +10,12 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from culler.loop import Culler
 from spawner.backends.memory import MemoryBackend
+from spawner.identity import Tokens
 from spawner.model import Pool, PoolStatus, Template
 from spawner.service import Service
-from tests.deployment import Deployment
+from tests.deployment import SECRET, Deployment
 from tests.redis_server import RedisServer
 from tests.waiting import eventually
 from web.application import build
@@ -51,6 +53,10 @@ Open = Callable[..., Any]
 LAB = Template(name="lab", title="The Lab", description="Try it", image="lab:1", start_timeout=5)
 
 
+async def _nothing_to_flush() -> None:
+    """Stand for a data path that has seen no activity."""
+
+
 @pytest.fixture
 def open_site(redis_server: RedisServer, open_site_on: Open) -> Open:
     """Give what opens a site for a test, on an instance of its own."""
@@ -84,7 +90,15 @@ def open_site_on(instance: str) -> Open:
             stack.callback(backend.world.close)
             await stack.enter_async_context(deployment)
             service = deployment.service
-            app = build(service, loaded, api_key=API_KEY)
+            culler = Culler(
+                store=deployment.store,
+                tokens=Tokens(SECRET),
+                session=deployment.session,
+                templates=service.templates,
+                settings=loaded.culling,
+                flush=_nothing_to_flush,
+            )
+            app = build(service, loaded, culler=culler, api_key=API_KEY)
             server = TestServer(app, handler_cancellation=True, access_log=None)
             jar = aiohttp.DummyCookieJar()
             client = await stack.enter_async_context(

@@ -188,3 +188,44 @@ async def test_a_log_that_breaks_off_is_not_taken_for_one_that_ended(open_site: 
 
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.content.read()
+
+
+async def test_a_survey_says_who_would_go_and_culling_ends_just_those(open_site: Open) -> None:
+    pool = Pool(size=3, spare=0)
+    long, short = (
+        Template(name=name, idle_timeout=idle, start_timeout=5)
+        for name, idle in (("long", "1h"), ("short", 0))
+    )
+    async with open_site(templates=(long, short), pool=pool) as site:
+        stays, goes = [
+            (await (await site.client.post("/api/spawn", json={"template": name})).json())["id"]
+            for name in ("long", "short")
+        ]
+
+        refused = await site.get("/api/cull")
+        survey = (await (await site.get("/api/cull", **KEY)).json())["environments"]
+        culled = (await (await site.client.post("/api/cull", headers=KEY)).json())["environments"]
+
+        assert refused.status == 403
+        found = {one["id"]: one for one in survey}
+        assert (found[stays]["goes"], found[stays]["reason"]) == (False, "")
+        assert 3500 < found[stays]["due_in_s"] <= 3600
+        assert (found[goes]["goes"], found[goes]["reason"]) == (True, "idle")
+        assert not any(one["ended"] for one in survey)
+        assert [one["id"] for one in culled if one["ended"]] == [goes]
+
+
+async def test_a_survey_names_what_keeps_an_idle_environment(open_site: Open) -> None:
+    lab = Template(name="lab", idle_timeout=0, start_timeout=5)
+    async with open_site(templates=(lab,)) as site:
+        environment_id = await handed_out(site)
+        # It hangs up on whoever asks for its kernels.
+        resident = site.backend.world.residents[environment_id]
+        assert resident.server is not None
+        resident.server.close()
+
+        culled = (await (await site.client.post("/api/cull", headers=KEY)).json())["environments"]
+
+        assert [(one["goes"], one["ended"], one["kept_by"]) for one in culled] == [
+            (False, False, "its kernels do not answer")
+        ]

@@ -1,7 +1,9 @@
 """What an operator asks a running tmpenv for, by the command as a process."""
 
+import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -99,3 +101,32 @@ async def test_on_a_terminal_a_log_controls_nothing(directory: Path) -> None:
 
         assert b"\\x1b]0;mine\\x07red" in shown
         assert b"\x1b" not in shown
+
+
+async def test_cull_says_who_would_go_and_ends_them(directory: Path) -> None:
+    (directory / "tmpenv.toml").write_text(f'{CONFIG}\n[culling]\ninterval = "1h"\n')
+    with serving(directory, "--on-exit", "stop") as served:
+        stays = (await served.spawn())["id"]
+
+        none = served.tmpenv("cull")
+        survey = served.tmpenv("cull", "--dry-run")
+        findings = json.loads(served.tmpenv("cull", "--dry-run", "--json").stdout)["environments"]
+
+        assert none.stdout == "None of 1 environments in use has outlived its use.\n"
+        assert re.search(rf"^{stays} +demo +no +\ds +\w+ +in use$", survey.stdout, re.MULTILINE)
+        assert [(one["id"], one["goes"]) for one in findings] == [(stays, False)]
+
+
+async def test_cull_ends_at_once_whom_the_loop_would_end_later(directory: Path) -> None:
+    # A culler that has looked before anything was handed out, and looks again in an hour.
+    late = '[culling]\ninterval = "1h"\nmax_age = "1ms"\n'
+    (directory / "tmpenv.toml").write_text(CONFIG + late)
+    with serving(directory, "--on-exit", "stop") as served:
+        goes = (await served.spawn())["id"]
+
+        survey = served.tmpenv("cull", "--dry-run")
+        culled = served.tmpenv("cull")
+
+        assert re.search(rf"^{goes} +demo +yes +\w+ +0s +age$", survey.stdout, re.MULTILINE)
+        assert culled.stdout == f"{goes}: ends (age)\n"
+        assert culled.returncode == 0

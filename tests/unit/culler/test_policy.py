@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from culler.policy import CullingSettings, Policy, are_kernels_done, judge, policy_of
+from culler.policy import (
+    UNKNOWN,
+    CullingSettings,
+    Policy,
+    due_at,
+    due_when_kept,
+    judge,
+    kept_by_kernels,
+    policy_of,
+)
 from spawner.model import Auth, Environment, Phase, Template
 from spawner.units import NEVER
 
@@ -117,4 +126,40 @@ def test_7_10_all_four_clocks_can_be_made_to_count() -> None:
 def test_kernels_that_work_or_worked_lately_keep_an_environment(
     kernels: list[dict[str, object]], is_done: bool
 ) -> None:
-    assert are_kernels_done(kernels, 60 * MINUTE, NOW) is is_done
+    assert (kept_by_kernels(kernels, 60 * MINUTE, NOW) is None) is is_done
+
+
+@pytest.mark.parametrize(
+    ("environment", "due"),
+    [
+        (handed_out(5), 55),
+        (handed_out(100, http=1), 59),
+        (handed_out(479, http=0), 1),
+        (handed_out(100), -40),
+    ],
+)
+def test_it_is_judged_at_the_very_instant_at_which_it_is_due(
+    environment: Environment, due: float
+) -> None:
+    moment = due_at(environment, POLICY)
+
+    assert moment == NOW + due * MINUTE
+    assert judge(environment, POLICY, moment) is not None
+    assert judge(environment, POLICY, moment - timedelta.resolution) is None
+
+
+def test_what_never_ends_is_never_due() -> None:
+    policy = Policy(None, timedelta.max - MINUTE, cull_busy=False, counts=("http",))
+
+    assert due_at(handed_out(5), policy) is None
+    assert judge(handed_out(5), policy, NOW) is None
+
+
+def test_one_that_is_kept_is_due_when_its_kernels_have_rested_or_by_age() -> None:
+    kept = kept_by_kernels([{}, {"execution_state": "busy"}], 60 * MINUTE, NOW)
+
+    assert kept is not None
+    assert kept.why == "1 of 2 kernels busy"
+    assert due_when_kept(handed_out(100), POLICY, kept) == NOW + 60 * MINUTE
+    assert due_when_kept(handed_out(470), POLICY, kept) == NOW + 10 * MINUTE
+    assert due_when_kept(handed_out(100), POLICY, UNKNOWN) == NOW + 380 * MINUTE

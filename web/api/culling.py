@@ -1,0 +1,55 @@
+"""Who would be culled now and why, and culling now, for the operator.
+
+The judgement is the culler's own; nothing of it is decided here.
+"""
+
+from typing import Any
+
+from aiohttp import web
+
+from culler.loop import Finding
+from culler.policy import last_use
+from web.auth import require_api_key
+from web.context import CULLER
+from web.views import timestamp
+
+
+async def survey(request: web.Request) -> web.Response:
+    """Say of every environment that was handed out whether it would go; end none."""
+    require_api_key(request)
+    return _answer(await request.app[CULLER].survey())
+
+
+async def cull(request: web.Request) -> web.Response:
+    """Look now, as the culler does at its interval, and say the same and who was ended."""
+    require_api_key(request)
+    return _answer(await request.app[CULLER].look())
+
+
+def routes() -> list[web.RouteDef]:
+    """List what this module serves."""
+    return [web.get("/api/cull", survey), web.post("/api/cull", cull)]
+
+
+def _answer(findings: list[Finding]) -> web.Response:
+    body = {"environments": [_view(finding) for finding in findings]}
+    return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+def _view(finding: Finding) -> dict[str, Any]:
+    environment, verdict = finding.environment, finding.verdict
+    used = last_use(environment, finding.policy.counts)
+    return {
+        "id": environment.id,
+        "template": environment.template,
+        "goes": finding.goes,
+        "ended": finding.is_ended,
+        "reason": verdict.reason if verdict else "",
+        "kept_by": finding.kept.why if finding.kept else "",
+        "last_used_at": timestamp(used),
+        "idle_s": round(max(0.0, (finding.at - used).total_seconds()), 1),
+        "due_at": timestamp(finding.due),
+        "due_in_s": None
+        if finding.due is None
+        else round(max(0.0, (finding.due - finding.at).total_seconds()), 1),
+    }
