@@ -5,7 +5,7 @@ together, so that the web package has one thing to call.
 """
 
 from collections.abc import AsyncGenerator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from spawner.backends.base import Backend
 from spawner.catalogue import Catalogue
@@ -88,6 +88,10 @@ class Service:
     async def environments(self) -> list[Environment]:
         """List all environments that take a place."""
         return await self._store.environments()
+
+    async def now(self) -> datetime:
+        """Read the clock by which all times of environments are told."""
+        return await self._store.now()
 
     def token(self, environment_id: str) -> str:
         """Give an environment's own token."""

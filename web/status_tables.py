@@ -1,10 +1,11 @@
 """Show pools and environments in a terminal, or plainly where there is none."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Column, Table
+from rich.text import Text
 
 _PLAIN_WIDTH = 500  # nothing is cut where no terminal sets the width
 
@@ -16,9 +17,43 @@ def show(status: dict[str, Any], console: Console) -> None:
     _show(_pools(status["pools"]), console)
     console.print()
     if status["environments"]:
-        _show(_environments(status["environments"]), console)
+        _show(_environments(status["environments"], status["now"]), console)
     else:
         console.print("There are no environments.")
+
+
+class StatusScreen:
+    """The last status there was, as much of it as a terminal holds, and since when none came."""
+
+    def __init__(self, status: dict[str, Any]) -> None:
+        self._status = status
+        self._failure = ""
+
+    def seen(self, status: dict[str, Any]) -> None:
+        """Show a new status."""
+        self._status, self._failure = status, ""
+
+    def failed(self, why: str, at: datetime) -> None:
+        """Go on showing the last one, and say since when there is no other."""
+        if not self._failure:
+            self._failure = f"No answer since {at.astimezone():%H:%M:%S}: {why}"
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        status = self._status
+        yield f"tmpenv {status['version']}, instance {status['instance']}, at {status['now']}"
+        yield Text(self._failure, style="bold red")
+        yield _pools(status["pools"])
+        # Beside its rows a table takes four lines, and what is above takes two and the last one.
+        room = max(1, (options.height or options.max_height) - len(status["pools"]) - 11)
+        environments = sorted(status["environments"], key=_order)
+        yield _environments(environments[:room], status["now"])
+        if len(environments) > room:
+            yield f"and {len(environments) - room} more, which tmpenv status lists"
+
+
+def _order(environment: dict[str, Any]) -> tuple[bool, str]:
+    # Those that somebody uses first: a screen may hold no more.
+    return environment["phase"] != "assigned", str(environment["created_at"])
 
 
 def show_findings(findings: list[dict[str, Any]], console: Console) -> None:
@@ -83,28 +118,34 @@ def _state(pool: dict[str, Any]) -> str:
     return pool["progress"] or "ok"
 
 
-def _environments(environments: list[dict[str, Any]]) -> Table:
-    table = Table("ENVIRONMENT", "TEMPLATE", "PHASE", "AGE", "ENDS IN", "REASON")
-    now = datetime.now(UTC)
+def _environments(environments: list[dict[str, Any]], now: str) -> Table:
+    table = Table(
+        Column("ENVIRONMENT", overflow="fold"),
+        "TEMPLATE",
+        "PHASE",
+        "AGE",
+        "IDLE",
+        "ENDS IN",
+        "REASON",
+    )
     for one in sorted(environments, key=lambda each: str(each["created_at"])):
         table.add_row(
             one["id"],
             one["template"],
             one["phase"],
             _apart(one["created_at"], now),
+            _apart(one["last_used_at"], now),
             _apart(now, one["expires_at"]),
             one["reason"],
         )
     return table
 
 
-def _apart(first: str | datetime | None, last: str | datetime | None) -> str:
+def _apart(first: str | None, last: str | None) -> str:
+    # Both are the server's, whatever this machine's clock says.
     if first is None or last is None:
         return "-"
-    start, end = (
-        datetime.fromisoformat(one) if isinstance(one, str) else one for one in (first, last)
-    )
-    return _span((end - start).total_seconds())
+    return _span((datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds())
 
 
 def _span(length_s: float) -> str:

@@ -19,7 +19,11 @@ def expires_at(
 
 
 def environment_view(
-    environment: Environment, *, origin: Origin, expires: datetime | None
+    environment: Environment,
+    *,
+    origin: Origin,
+    used: datetime | None,
+    expires: datetime | None,
 ) -> dict[str, Any]:
     """Show one environment."""
     return {
@@ -33,6 +37,7 @@ def environment_view(
         "created_at": timestamp(environment.created_at),
         "phase_at": timestamp(environment.phase_at),
         "assigned_at": timestamp(environment.assigned_at),
+        "last_used_at": timestamp(used),
         "expires_at": timestamp(expires),
     }
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from culler.policy import last_use
 from spawner.errors import UnknownEnvironment
 from spawner.model import Environment
 from web.auth import require_api_key, require_use_of
@@ -34,9 +35,12 @@ async def stop_environment(request: web.Request) -> web.Response:
 def view(request: web.Request, environment: Environment) -> dict[str, Any]:
     """Show one environment as this caller reaches it."""
     template = request.app[SERVICE].templates.get(environment.template)
-    expires = expires_at(environment, template, request.app[SETTINGS].culling)
+    culling = request.app[SETTINGS].culling
+    expires = expires_at(environment, template, culling)
+    is_handed_out = environment.assigned_at is not None
+    used = last_use(environment, culling.activity_counts) if is_handed_out else None
     origin = environment_origin(request, environment.id)
-    return environment_view(environment, origin=origin, expires=expires)
+    return environment_view(environment, origin=origin, used=used, expires=expires)
 
 
 def routes() -> list[web.RouteDef]:

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -130,3 +131,84 @@ async def test_cull_ends_at_once_whom_the_loop_would_end_later(directory: Path) 
         assert re.search(rf"^{goes} +demo +yes +\w+ +0s +age$", survey.stdout, re.MULTILINE)
         assert culled.stdout == f"{goes}: ends (age)\n"
         assert culled.returncode == 0
+
+
+async def test_the_status_shows_how_long_each_is_idle(directory: Path) -> None:
+    with serving(directory, "--on-exit", "stop") as served:
+        environment_id = (await served.spawn())["id"]
+
+        shown = served.tmpenv("status").stdout
+
+        assert re.search(rf"^{environment_id} +demo +assigned +\ds +\ds +\w+$", shown, re.MULTILINE)
+        assert max(map(len, shown.splitlines())) <= 100
+        assert served.tmpenv("status", "3").returncode == 2
+
+
+async def test_a_watch_prints_a_line_of_json_each_time_and_outlives_its_server(
+    directory: Path,
+) -> None:
+    with (
+        serving(directory, "--on-exit", "stop") as served,
+        begin(served, "status", "--watch", "0.1", "--json") as watching,
+    ):
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
+        served.end()
+
+        assert b"no tmpenv answers" in watching.stderr.readline()
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 0
+
+    assert looks[0]["now"] < looks[1]["now"]
+
+
+async def test_a_watch_on_a_terminal_keeps_the_last_table_when_the_server_is_gone(
+    directory: Path,
+) -> None:
+    with serving(directory, "--on-exit", "stop") as served:
+        environment_id = (await served.spawn())["id"]
+        ours, theirs = pty.openpty()
+        size = variables(COLUMNS="100", LINES="30", TERM="xterm")
+        with begin(served, "status", "--watch", "0.1", stdout=theirs, env=size) as watching:
+            shown = until(ours, environment_id)
+            served.end()
+
+            shown = until(ours, "No answer since")
+            shown += until(ours, environment_id)
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(30) == 0
+        os.close(theirs)
+        os.close(ours)
+
+    assert "READY" in shown
+
+
+def until(terminal: int, words: str) -> str:
+    """Read a terminal until it has shown some words."""
+    shown = ""
+    while words not in shown:
+        ready, _, _ = select.select([terminal], [], [], 30)
+        assert ready, shown
+        shown += os.read(terminal, 65536).decode(errors="replace")
+    return shown
+
+
+def test_config_is_checked_and_shown_without_starting_anything(directory: Path) -> None:
+    config = directory / "tmpenv.toml"
+    flags = ("--config", str(config), "--state-dir", str(directory))
+    good = run("config", "check", *flags)
+    shown = run("config", "show", *flags, "--port", "9", TMPENV_API_KEY="planted")
+    as_json = run("config", "show", *flags, "--json", TMPENV_API_KEY="planted")
+    config.write_text("prot = 1\n[culling]\nidle_timout = 1\n")
+    bad = run("config", "check", *flags)
+
+    assert (good.returncode, good.stdout) == (0, "ok\n")
+    assert "port = 9  # --port\n" in shown.stdout
+    assert 'api_key = "********"  # TMPENV_API_KEY\n' in shown.stdout
+    assert {"key": ["backend"], "value": "process", "source": str(config)} in json.loads(
+        as_json.stdout
+    )
+    assert "planted" not in shown.stdout + as_json.stdout
+    assert (bad.returncode, len(bad.stderr.splitlines())) == (2, 2)
+    assert sorted(one.name for one in directory.iterdir()) == ["tmpenv.toml"]
