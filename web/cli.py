@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from web.commands.config import config
 from web.commands.cull import cull
 from web.commands.logs import logs
 from web.commands.options import EPILOG as CLIENT_EPILOG
@@ -32,6 +33,9 @@ app.command(epilog=PROXY_EPILOG)(proxy)
 for command in (status, stop, cull, logs):
     app.command(epilog=CLIENT_EPILOG)(command)
 app.add_typer(template, name="template")
+
+
+app.add_typer(config, name="config")
 
 
 def _print_version(is_wanted: bool) -> None:

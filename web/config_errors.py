@@ -7,7 +7,7 @@ import difflib
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -16,9 +16,9 @@ from pydantic_core import ErrorDetails
 
 from spawner.model import Template
 from web.config import BUILTIN, Settings
+from web.secrets_masked import is_secret
 
 Location = tuple[str | int, ...]
-_SECRET = ("api_key", "secret_key", "redis_url", "ssl_key_passphrase")
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -37,6 +37,8 @@ class Source:
     kind: str
     name: str
     values: dict[str, Any]
+    #: Variables that named a file with the value, by key.
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_flags(cls, values: dict[str, Any]) -> "Source":
@@ -44,9 +46,9 @@ class Source:
         return cls("flag", "", values)
 
     @classmethod
-    def of_variables(cls, values: dict[str, Any]) -> "Source":
+    def of_variables(cls, values: dict[str, Any], files: Mapping[str, str]) -> "Source":
         """Name values as variables of the environment."""
-        return cls("variable", "", values)
+        return cls("variable", "", values, files)
 
     @classmethod
     def of_file(cls, path: Path, values: dict[str, Any]) -> "Source":
@@ -68,7 +70,7 @@ class Source:
             case "flag":
                 return "--" + str(location[0]).replace("_", "-")
             case "variable":
-                return variable(location)
+                return self.files.get(str(location[0])) or variable(location)
             case _:
                 return f"{self.name}: {'.'.join(map(str, location))}"
 
@@ -176,7 +178,7 @@ def _fault(details: ErrorDetails) -> Fault:
 
 def _told(details: ErrorDetails) -> str:
     text = details["msg"].removeprefix("Input ").replace("'", '"')
-    if isinstance(details["input"], dict | list) or any(k in _SECRET for k in details["loc"]):
+    if isinstance(details["input"], dict | list) or is_secret(details["loc"]):
         return text
     return f'{text}, not "{details["input"]}"'
 

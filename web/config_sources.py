@@ -34,6 +34,16 @@ class _Variables:
 
     values: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    #: By key, the variable that names the file in which its value was found.
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All settings, and the sources that they came from, the strongest first."""
+
+    settings: Settings
+    sources: list[Source]
 
 
 def load(
@@ -49,12 +59,26 @@ def load(
     Raises:
         ConfigError: With one line for each mistake.
     """
+    return gather(flags=flags, config=config, environ=environ).settings
+
+
+def gather(
+    *,
+    flags: Mapping[str, object] | None = None,
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Gathered:
+    """Read and check all settings as :func:`load` does, and keep where each came from.
+
+    Raises:
+        ConfigError: With one line for each mistake.
+    """
     environ = os.environ if environ is None else environ
     path = config or (Path(environ["TMPENV_CONFIG"]) if environ.get("TMPENV_CONFIG") else None)
     variables = _read_variables(environ)
     sources = [
         Source.of_flags({key: value for key, value in (flags or {}).items() if value is not None}),
-        Source.of_variables(variables.values),
+        Source.of_variables(variables.values, variables.files),
         *([Source.of_file(path, _read_file(path))] if path else []),
     ]
     try:
@@ -65,18 +89,18 @@ def load(
     lines = variables.lines + [fault.line(sources) for fault in faults]
     if lines:
         raise ConfigError(lines)
-    return settings
+    return Gathered(settings, sources)
 
 
 def _validate(sources: list[Source]) -> Settings:
-    class Gathered(Settings):
+    class Merged(Settings):
         @classmethod
         def settings_customise_sources(  # type: ignore[override]  # called by keyword alone
             cls, settings_cls: type[BaseSettings], **_others: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return tuple(InitSettingsSource(settings_cls, source.values) for source in sources)
 
-    return Gathered()
+    return Merged()
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -126,7 +150,9 @@ def _decode(text: str) -> object:
 
 def _read_secret(found: _Variables, name: str, path: Path, key: str) -> None:
     try:
-        found.values.setdefault(key, path.read_text(encoding="utf-8").strip())
+        text = path.read_text(encoding="utf-8").strip()
+        if key not in found.values:
+            found.values[key], found.files[key] = text, name
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         found.lines.append(f"tmpenv: {name}: {path} cannot be read: {reason}")
