@@ -43,8 +43,9 @@ class StatusScreen:
         yield f"tmpenv {status['version']}, instance {status['instance']}, at {status['now']}"
         yield Text(self._failure, style="bold red")
         yield _pools(status["pools"])
-        # Beside its rows a table takes four lines, and what is above takes two and the last one.
-        room = max(1, (options.height or options.max_height) - len(status["pools"]) - 11)
+        yield ""
+        # Six lines are neither pools nor environments; the reason for no answer may take two.
+        room = max(1, (options.height or options.max_height) - len(status["pools"]) - 7)
         environments = sorted(status["environments"], key=_order)
         yield _environments(environments[:room], status["now"])
         if len(environments) > room:
@@ -61,7 +62,9 @@ def show_findings(findings: list[dict[str, Any]], console: Console) -> None:
     if not findings:
         console.print("No environment is in use.")
         return
-    table = Table("ENVIRONMENT", "TEMPLATE", "WOULD GO", "IDLE", "DUE IN", "WHY")
+    table = _table(
+        Column("ENVIRONMENT", no_wrap=True), "TEMPLATE", "WOULD GO", "IDLE", "DUE IN", "WHY"
+    )
     for one in sorted(findings, key=lambda each: (not each["goes"], each["due_in_s"] or 0.0)):
         due = one["due_in_s"]
         table.add_row(
@@ -94,8 +97,13 @@ def _show(table: Table, console: Console) -> None:
         console.print("  ".join(cells).rstrip(), markup=False)
 
 
+def _table(*columns: Column | str) -> Table:
+    # Without lines: an id is whole on a narrow screen too, and more rows are on a low one.
+    return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+
+
 def _pools(pools: list[dict[str, Any]]) -> Table:
-    table = Table("POOL", "SIZE", "READY", "IN USE", "STARTING", "ENDING", "WAITING", "STATE")
+    table = _table("POOL", "SIZE", "READY", "IN USE", "STARTING", "ENDING", "WAITING", "STATE")
     for pool in pools:
         phases = pool["phases"]
         table.add_row(
@@ -119,8 +127,8 @@ def _state(pool: dict[str, Any]) -> str:
 
 
 def _environments(environments: list[dict[str, Any]], now: str) -> Table:
-    table = Table(
-        Column("ENVIRONMENT", overflow="fold"),
+    table = _table(
+        Column("ENVIRONMENT", no_wrap=True),
         "TEMPLATE",
         "PHASE",
         "AGE",

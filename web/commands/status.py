@@ -30,7 +30,9 @@ def status(
     *,
     seconds: Annotated[
         float | None,
-        typer.Argument(help="With --watch: between two looks; 2 where unset", min=0.1),
+        typer.Argument(
+            metavar="SECONDS", help="With --watch: between two looks; 2 where unset", min=0.1
+        ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C")] = (
         False

@@ -15,7 +15,8 @@ from web.commands.options import (
     check_id,
     client_settings,
 )
-from web.start_errors import told_in_one_line
+from web.config import Settings
+from web.start_errors import StartError, told_in_one_line
 
 
 def stop(
@@ -35,6 +36,17 @@ def stop(
         )
         for one in ids:
             check_id(one)
-        for one in ids:
-            answer = ask(settings, server, "DELETE", f"/api/environments/{one}")
-            typer.echo(f"{one}: {'ends' if answer['stopped'] else 'had ended'}")
+        failed = [one for one in ids if not _is_stopped(settings, server, one)]
+        if failed:
+            raise typer.Exit(1)
+
+
+def _is_stopped(settings: Settings, server: str | None, environment_id: str) -> bool:
+    """Ask for one end and say what came of it; the others are asked for all the same."""
+    try:
+        answer = ask(settings, server, "DELETE", f"/api/environments/{environment_id}")
+    except StartError as error:
+        typer.echo(f"tmpenv: {environment_id}: {error}", err=True)
+        return False
+    typer.echo(f"{environment_id}: {'ends' if answer['stopped'] else 'had ended'}")
+    return True

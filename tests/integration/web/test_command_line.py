@@ -56,6 +56,9 @@ async def test_stop_ends_an_environment(directory: Path) -> None:
         assert served.tmpenv("stop", launched["id"]).stdout == f"{launched['id']}: ends\n"
 
         assert served.call("GET", launched["url"])[0] == 410
+        both = served.tmpenv("stop", "nosuch", launched["id"])
+        assert said(both, 1).startswith("tmpenv: nosuch: ")
+        assert both.stdout == f"{launched['id']}: had ended\n"
         assert said(served.tmpenv("stop", "../x"), 2).startswith('tmpenv: "../x" is no id')
 
 
