@@ -14,6 +14,8 @@
     ├── TemplateChanged         it is not the version that was meant
     ├── UnknownEnvironment      never heard of, or ended
     ├── PoolFull                no spare and no room
+    ├── Limited                 the caller, or all, have what they may have
+    ├── Banned                  the caller's network may not use this
     ├── PoolFailing             environments of this template do not come up
     ├── LaunchTimedOut          none became ready in time
     ├── LaunchLapsed            the ticket was given up
@@ -131,6 +133,47 @@ class PoolFull(ServiceError):
         super().__init__(f'Every environment of "{template}" is in use; try again later.')
         self.template = template
         self.retry_after = retry_after
+
+
+class Limited(ServiceError):
+    """A limit is reached: the caller's, or that of all callers together.
+
+    ``limit`` is ``launches_per_hour``, ``environments``, ``template`` or ``total``.
+    """
+
+    code = "limited"
+    #: Nobody knows when an environment ends.
+    retry_after = timedelta(seconds=30)
+
+    def __init__(
+        self, template: str, limit: str, *, allowed: int, retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(_LIMITED[limit].format(allowed=allowed, template=template))
+        self.template = template
+        self.limit = limit
+        self.allowed = allowed
+        #: Whether the wait is the caller's own, to the second.
+        self.is_exact = retry_after is not None
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+
+_LIMITED = {
+    "launches_per_hour": "At most {allowed} can be launched within an hour from where you are.",
+    "environments": "At most {allowed} can be in use at once from where you are.",
+    "template": 'At most {allowed} of "{template}" can be in use at once from where you are.',
+    "total": "Every place of this service is taken; try again later.",
+}
+
+
+class Banned(ServiceError):
+    """The caller's network is on the operator's list."""
+
+    code = "banned"
+
+    def __init__(self, network: str) -> None:
+        super().__init__("The operator of this service has closed it to your network.")
+        self.network = network
 
 
 class PoolFailing(ServiceError):

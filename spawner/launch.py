@@ -16,6 +16,7 @@ from datetime import timedelta
 from spawner.errors import (
     LaunchLapsed,
     LaunchTimedOut,
+    Limited,
     PoolFailing,
     PoolFull,
     StoreUnavailable,
@@ -23,6 +24,7 @@ from spawner.errors import (
     UnknownTemplate,
 )
 from spawner.identity import new_id
+from spawner.limits import UNLIMITED, Allowance
 from spawner.model import Environment, Phase, Pool, Ticket
 from spawner.readiness import connects
 from spawner.store.records import Event
@@ -56,18 +58,20 @@ class Launches:
             for bell in self._bells.get(ticket, ()):
                 bell.set()
 
-    async def request(self, template: str, *, ticket: str = "") -> Ticket:
+    async def request(
+        self, template: str, *, ticket: str = "", allowance: Allowance = UNLIMITED
+    ) -> Ticket:
         """Hand out a spare, or give a place in the queue; never wait.
 
         With ``ticket`` (from an Idempotency-Key), the same ticket gives the
         same environment, as long as that one runs.
 
         Raises:
-            UnknownTemplate, PoolFull, PoolFailing, KeyReused, StoreUnavailable
+            UnknownTemplate, Limited, PoolFull, PoolFailing, KeyReused, StoreUnavailable
             UnknownEnvironment: The environment of this ticket has ended.
         """
         for _ in range(self._size(template) + 1):
-            held = await self._acquire(template, ticket)
+            held = await self._acquire(template, ticket, allowance)
             environment = held.environment
             if environment is None:
                 await self._refuse_if_failing(template, held)
@@ -87,11 +91,19 @@ class Launches:
             raise UnknownTemplate(template)
         return pool.size
 
-    async def _acquire(self, template: str, ticket: str) -> Ticket:
+    async def _acquire(self, template: str, ticket: str, allowance: Allowance) -> Ticket:
         size = self._size(template)
-        held = await self._store.acquire(
-            template, ticket or new_id(), size=size, remember=bool(ticket)
-        )
+        try:
+            held = await self._store.acquire(
+                template,
+                ticket or new_id(),
+                size=size,
+                remember=bool(ticket),
+                allowance=allowance,
+            )
+        except Limited as error:
+            _log_limited(error, allowance)
+            raise
         if held is None:
             raise await self._why_no_room(template)
         return held
@@ -127,9 +139,7 @@ class Launches:
                 "reason": reason,
             },
         )
-        await self._store.finish(environment.id, Phase.FAILED, reason, version=environment.version)
-        if ticket:
-            await self._store.cancel(ticket, reason)
+        await self._store.discard(environment, ticket, reason)
 
     async def _refuse_if_failing(self, template: str, held: Ticket) -> None:
         if template not in self._pools:
@@ -141,7 +151,14 @@ class Launches:
             await self._store.cancel(held.id, "failing")
             raise PoolFailing(template, trouble.reason, trouble.retry_after)
 
-    async def launch(self, template: str, *, within: timedelta, ticket: str = "") -> Environment:
+    async def launch(
+        self,
+        template: str,
+        *,
+        within: timedelta,
+        ticket: str = "",
+        allowance: Allowance = UNLIMITED,
+    ) -> Environment:
         """Hand out an environment, waiting for one if need be.
 
         When the caller goes away (cancellation) or time is up, the launch is
@@ -151,7 +168,7 @@ class Launches:
         Raises:
             LaunchTimedOut, LaunchLapsed: and what :meth:`request` raises.
         """
-        held = await self._request_whole(template, ticket)
+        held = await self._request_whole(template, ticket, allowance)
         try:
             async with asyncio.timeout(within.total_seconds()):
                 async for current in self._follow(held):
@@ -168,9 +185,9 @@ class Launches:
         assert held.environment is not None
         return held.environment
 
-    async def _request_whole(self, template: str, ticket: str) -> Ticket:
+    async def _request_whole(self, template: str, ticket: str, allowance: Allowance) -> Ticket:
         """Request to the end even if cancelled, so that it is known what to give up."""
-        requesting = asyncio.create_task(self.request(template, ticket=ticket))
+        requesting = asyncio.create_task(self.request(template, ticket=ticket, allowance=allowance))
         try:
             return await asyncio.shield(requesting)
         except asyncio.CancelledError:
@@ -234,6 +251,19 @@ class Launches:
         except StoreUnavailable:
             # The ticket lapses by itself.
             log.debug("A launch will lapse", extra={"event": "launch.left"})
+
+
+def _log_limited(error: Limited, allowance: Allowance) -> None:
+    """Tell the operator which limit it is and, by a part of its hash, whether it is one caller."""
+    log.info(
+        "A launch was refused by a limit",
+        extra={
+            "event": "launch.limited",
+            "limit": error.limit,
+            "template": error.template,
+            "caller": allowance.caller[:8],
+        },
+    )
 
 
 def _full_retry() -> timedelta:

@@ -93,6 +93,9 @@ class Template(BaseModel):
     max_age: Limit | None = Field(
         None, description='Culled so long after hand-out, or "never"; as [culling] says where unset'
     )
+    max_per_caller: int | None = Field(
+        None, ge=1, description="The most that one caller ([limits]) has of it at once"
+    )
     cull_busy: bool = Field(default=False, description="Cull idle ones whose kernels work")
 
     @model_validator(mode="after")

@@ -5,12 +5,14 @@ together, so that the web package has one thing to call.
 """
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from spawner.backends.base import Backend
 from spawner.catalogue import Catalogue
 from spawner.identity import Tokens
 from spawner.launch import Launches
+from spawner.limits import UNLIMITED, Allowance
 from spawner.model import Environment, Phase, PoolStatus, Ticket
 from spawner.store.store import Store
 
@@ -45,15 +47,35 @@ class Service:
         """Give the ticket of a caller's Idempotency-Key; ``scope`` says who the caller is."""
         return self._tokens.ticket(scope, key)
 
+    def caller(self, name: str) -> str:
+        """Give what stands for a caller in an allowance; it tells nobody the name."""
+        return self._tokens.caller(name)
+
     async def launch(
-        self, template: str, *, ticket: str = "", within: timedelta = LAUNCH_TIMEOUT
+        self,
+        template: str,
+        *,
+        ticket: str = "",
+        within: timedelta = LAUNCH_TIMEOUT,
+        allowance: Allowance = UNLIMITED,
     ) -> Environment:
         """Hand out an environment, waiting for one (:meth:`Launches.launch`)."""
-        return await self._launches.launch(template, within=within, ticket=ticket)
+        allowance = self._with_template(allowance, template)
+        return await self._launches.launch(
+            template, within=within, ticket=ticket, allowance=allowance
+        )
 
-    async def request(self, template: str, *, ticket: str = "") -> Ticket:
+    async def request(
+        self, template: str, *, ticket: str = "", allowance: Allowance = UNLIMITED
+    ) -> Ticket:
         """Hand out an environment or a place in the queue (:meth:`Launches.request`)."""
-        return await self._launches.request(template, ticket=ticket)
+        allowance = self._with_template(allowance, template)
+        return await self._launches.request(template, ticket=ticket, allowance=allowance)
+
+    def _with_template(self, allowance: Allowance, template: str) -> Allowance:
+        """Add what the template itself allows each caller."""
+        known = self.templates.get(template)
+        return replace(allowance, of_template=known.max_per_caller) if known else allowance
 
     def follow(self, ticket: str) -> AsyncGenerator[Ticket]:
         """Follow a launch that waits (:meth:`Launches.follow`)."""

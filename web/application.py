@@ -10,6 +10,7 @@ from culler.loop import Culler
 from spawner.service import Service
 from web import pages, static_files, waiting
 from web.api import catalogue, culling, environments, health, logs, status
+from web.callers import refuse_banned
 from web.config import Settings
 from web.context import API_KEY, CULLER, RENDERER, SERVICE, SETTINGS
 from web.dialects import tmpnb, tmpnb_links
@@ -25,7 +26,7 @@ SHUTDOWN_S = 2.0
 
 def build(service: Service, settings: Settings, *, culler: Culler, api_key: str) -> web.Application:
     """Put the application together."""
-    app = web.Application(middlewares=[answer_failures], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[answer_failures, refuse_banned], client_max_size=MAX_BODY)
     app[SERVICE] = service
     app[CULLER] = culler
     app[SETTINGS] = settings

@@ -122,6 +122,39 @@ class PagesSettings(Section):
     )
 
 
+def _count(value: object) -> object:
+    # TOML and environment variables have no word for nothing.
+    return None if value == UNLIMITED else value
+
+
+UNLIMITED = "unlimited"
+Most = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_count)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)]
+
+
+class LimitsSettings(Section):
+    """What one caller may take, and all together; no limit where unset or "unlimited".
+
+    A caller is an address (of IPv6 a /64), or a key. What is said of addresses
+    does not hold for who shows an API key.
+    """
+
+    launches_per_hour: Most = Field(
+        200, description="Launches of one address within any hour; a class may share an address"
+    )
+    environments: Most = Field(50, description="Environments of one address at once")
+    key_launches_per_hour: Most = Field(None, description="Launches of one key within any hour")
+    key_environments: Most = Field(None, description="Environments of one key at once")
+    total: Most = Field(
+        None, description="Environments of all callers and templates at once; spares do not count"
+    )
+    allow: Networks = Field(
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+        description="Networks whose addresses have no limit but the total; before ban",
+    )
+    ban: Networks = Field((), description="Networks that are answered 403")
+
+
 class Settings(BaseSettings):
     """All settings of one tmpenv."""
 
@@ -199,6 +232,7 @@ class Settings(BaseSettings):
     )
     culling: CullingSettings = CullingSettings()
     pages: PagesSettings = PagesSettings()
+    limits: LimitsSettings = LimitsSettings()
     tmpnb: TmpnbSettings = TmpnbSettings()
     docker: DockerSettings = DockerSettings()
     proxy: EdgeSettings = EdgeSettings()

@@ -16,14 +16,18 @@ from aiohttp import web
 
 from culler.policy import policy_of
 from proxy.guard import make_pass
-from spawner.errors import UnknownTemplate
+from spawner.errors import Limited, UnknownTemplate
 from spawner.model import Auth, Environment, Phase, Template
 from spawner.service import Service
 from web.auth import require_launch_by_link
-from web.context import SERVICE, SETTINGS, mount_of
+from web.callers import allowance_of
+from web.context import RENDERER, SERVICE, SETTINGS, mount_of
+from web.middleware import is_page_wanted
 from web.origin import environment_origin, hosts_of, origin_of
-from web.problems import RequestRefused, bad_request
+from web.problem_pages import Way, problem_page
+from web.problems import RequestRefused, bad_request, problem_of
 from web.urlpath import BadUrlPath, inside
+from web.views import title_of
 from web.visits import is_embedded_resource, is_speculative
 
 _COOKIE_AGE = timedelta(days=30)
@@ -37,7 +41,7 @@ async def hand_out(request: web.Request, name: str, urlpath: str | None) -> web.
 
     Raises:
         RequestRefused: It is no visit, or its link cannot be followed.
-        UnknownTemplate, PoolFull, PoolFailing, StoreUnavailable
+        UnknownTemplate, Limited, PoolFull, PoolFailing, StoreUnavailable
     """
     service = request.app[SERVICE]
     require_launch_by_link(request)
@@ -52,7 +56,10 @@ async def hand_out(request: web.Request, name: str, urlpath: str | None) -> web.
 
     environment = None if request.query.get("new") == "1" else await _running(request, template)
     if environment is None:
-        ticket = await service.request(name)
+        try:
+            ticket = await service.request(name, allowance=allowance_of(request))
+        except Limited as error:
+            return await _limited(request, error)
         if ticket.environment is None:
             return redirect(wait_url(mount_of(request), ticket.id, name, landing))
         environment = ticket.environment
@@ -113,6 +120,29 @@ def _require_visit(headers: Mapping[str, str]) -> None:
         raise RequestRefused(
             HTTPStatus.FORBIDDEN, "no_visit", "A launch link is to be opened, not embedded."
         )
+
+
+async def _limited(request: web.Request, error: Limited) -> web.Response:
+    """Say that a limit is reached, and lead to what this browser was given, if that runs.
+
+    Raises:
+        Limited: It is no page that was asked for.
+    """
+    if not is_page_wanted(request):
+        raise error
+    mount = mount_of(request)
+    ways = [Way("To the start page", mount)]
+    for template in request.app[SERVICE].templates.values():
+        environment = await _running(request, template)
+        if environment is not None:
+            # Without new=1, its own link leads back into it.
+            href = f"{mount}launch/{template.name}"
+            ways.insert(0, Way(f"Back to {title_of(template)}", href))
+    problem = problem_of(error)
+    page = problem_page(request.app[RENDERER], problem, ways=tuple(ways))
+    return web.Response(
+        text=page, content_type="text/html", status=problem.status, headers=problem.headers
+    )
 
 
 async def _running(request: web.Request, template: Template) -> Environment | None:

@@ -62,8 +62,8 @@ def hosts_of(settings: Settings) -> EnvironmentHosts | None:
     return EnvironmentHosts(settings.environments_domain, settings.service_origin)
 
 
-def caller_of(request: web.Request) -> str:
-    """Say who calls, so that nobody meets another's Idempotency-Key: address and credentials."""
+def scope_of(request: web.Request) -> str:
+    """Say whose an Idempotency-Key is, so that nobody meets another's: address and credentials."""
     address = request.headers.get("X-Forwarded-For", "")
     return f"{address}\n{request.headers.get('Authorization', '')}"
 

@@ -4,6 +4,7 @@ The same words serve the application's own answers and those that the edge
 gives for environments that are gone or not yet there.
 """
 
+import math
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,6 +14,8 @@ from web.rendering import Renderer
 
 _HEADINGS = {
     "full": "Every seat is taken",
+    "limited": "No more for now",
+    "banned": "This is closed to your network",
     "failing": "This cannot be started at the moment",
     "gone": "This environment has ended",
     "draining": "This environment has ended",
@@ -48,7 +51,7 @@ _REASONS = {
 #: How the reconciler's account of a sudden end begins (spawner/reconcile.py).
 _SUDDEN = ("it ended", "it vanished")
 _LOOKS_BUSY = frozenset(
-    {"starting", "full", "failing", "unavailable", "store_unavailable", "backend_unavailable"}
+    "starting full limited failing unavailable store_unavailable backend_unavailable".split()
 )
 
 
@@ -64,11 +67,13 @@ def problem_page(
     renderer: Renderer, problem: Problem, *, request_id: str = "", ways: tuple[Way, ...] = ()
 ) -> str:
     """Give the page for a failure."""
+    is_own_limit = problem.limit not in ("", "total")
     return _page(
         renderer,
         code=problem.code,
-        text=problem.text,
-        retry_after_s=problem.retry_after_s,
+        text=f"{problem.text} {_when(problem)}" if is_own_limit else problem.text,
+        # A page that tried again by itself could take what its visitor left to others.
+        retry_after_s=None if is_own_limit else problem.retry_after_s,
         ways=ways or (Way("To the start page", renderer.mount),),
         request_id=request_id if problem.status >= 500 and problem.retry_after_s is None else "",
     )
@@ -92,6 +97,14 @@ def edge_page(renderer: Renderer, error: EdgeError) -> str:
         ways=tuple(ways),
         is_environment=True,
     )
+
+
+def _when(problem: Problem) -> str:
+    """Say what has to happen before one more is given."""
+    if problem.limit != "launches_per_hour" or problem.retry_after_s is None:
+        return "End one, or wait until one has ended, and try again."
+    minutes = math.ceil(problem.retry_after_s / 60)
+    return f"The next can be had in {minutes} {'minute' if minutes == 1 else 'minutes'}."
 
 
 def _text(error: EdgeError) -> str:

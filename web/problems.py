@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
-from spawner.errors import ServiceError
+from spawner.errors import Limited, ServiceError
 
 _STATUS = {
     "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -26,6 +26,8 @@ _STATUS = {
     "template_changed": HTTPStatus.CONFLICT,
     "gone": HTTPStatus.GONE,
     "full": HTTPStatus.TOO_MANY_REQUESTS,
+    "limited": HTTPStatus.TOO_MANY_REQUESTS,
+    "banned": HTTPStatus.FORBIDDEN,
     "failing": HTTPStatus.SERVICE_UNAVAILABLE,
     "launch_timeout": HTTPStatus.SERVICE_UNAVAILABLE,
     "launch_lapsed": HTTPStatus.GONE,
@@ -55,6 +57,8 @@ class Problem:
     text: str
     #: Whole seconds, already spread; None where trying again is no use.
     retry_after_s: int | None = None
+    #: Which limit is reached, if it is one.
+    limit: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -69,7 +73,9 @@ class Problem:
         """Give it as JSON."""
         body = {"type": self.code, "error": self.text}
         # What tmpnb's clients look for (they read nothing else).
-        return {"status": "full", **body} if self.code == "full" else body
+        if self.limit:
+            body["limit"] = self.limit
+        return {"status": "full", **body} if self.code in ("full", "limited") else body
 
 
 def problem_of(
@@ -82,8 +88,11 @@ def problem_of(
     if status not in _RETRIED:
         return Problem(status, error.code, str(error))
     seconds = (error.retry_after or _DEFAULT_RETRY).total_seconds()
-    spread = math.ceil(max(seconds, 1.0) * (1 + SPREAD * chance()))
-    return Problem(status, error.code, str(error), spread)
+    limited = error if isinstance(error, Limited) else None
+    # A wait that is one caller's own is told as long as it is.
+    spread = 0.0 if limited and limited.is_exact else SPREAD * chance()
+    told = math.ceil(max(seconds, 1.0) * (1 + spread))
+    return Problem(status, error.code, str(error), told, limited.limit if limited else "")
 
 
 def bad_request(text: str, code: str = "bad_request") -> RequestRefused:

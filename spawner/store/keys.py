@@ -15,6 +15,11 @@ key                        type    lives     holds
 ``queue:<template>``       zset    for ever  tickets that wait, in the order they came
 ``ticket:<id>``            hash    1 hour    one launch: its template and environment
 ``tickets``                zset    for ever  launches not fetched yet, by when last asked for (ms)
+``live:<caller>``          zset    while    what a caller has: ids of environments (score inf), and
+                                   any       tickets that wait, by when they are forgotten (ms)
+``live:<caller>:<templ.>`` zset    while    the same, of one template
+                                   any
+``launches:<caller>``      zset    1 hour   its launches of the last hour, by when they were (ms)
 ``sequence``               number  for ever  the last place given out in any queue
 ``trouble:<template>``     hash    a day     failed starts in a row, the reason, the next try
 ``progress:<template>``    string  1 minute  what is being prepared, for people
@@ -31,6 +36,9 @@ key                        type    lives     holds
 ``routes:origin``          string  for ever  tells whether the store was emptied meanwhile
 ``routes:changed``         channel           each prefix that was put or taken away
 =========================  ======  ========  ================================================
+
+A caller is a keyed hash (``Tokens.caller``): no address is kept here. It stands on a ticket,
+and on a record as long as the environment is its visitor's.
 
 The names are built in ``lua/prelude.lua``; what Python itself reads is here.
 """

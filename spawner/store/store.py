@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from spawner.errors import KeyReused
+from spawner.errors import KeyReused, Limited
 from spawner.lifecycle import PRESENT
+from spawner.limits import UNLIMITED, Allowance
 from spawner.model import Address, Auth, Environment, Phase, PoolStatus, Ticket
 from spawner.store.connection import Connection
 from spawner.store.keys import PROGRESS_TTL_S
@@ -55,19 +56,33 @@ class Store:
     # Launches
 
     async def acquire(
-        self, template: str, ticket: str, *, size: int, remember: bool
+        self,
+        template: str,
+        ticket: str,
+        *,
+        size: int,
+        remember: bool,
+        allowance: Allowance = UNLIMITED,
     ) -> Ticket | None:
         """Hand out a spare, or take a place in the queue; None if there is no room.
 
         A ticket that is known keeps what it has. With ``remember``, the ticket
-        is kept even if a spare was there, and must be collected.
+        is kept even if a spare was there, and must be collected. What is
+        refused is not counted for anybody.
 
         Raises:
             KeyReused: The ticket was taken for another template.
+            Limited: The caller has what it may have, or all have.
         """
-        outcome, place, record = await self._run("acquire", template, ticket, size, int(remember))
+        outcome, place, record = await self._run(
+            "acquire", template, ticket, size, int(remember), *_limits(allowance)
+        )
         if outcome == "reused":
             raise KeyReused
+        if outcome == "limited":
+            limit, allowed = record
+            wait = timedelta(milliseconds=place) if place else None
+            raise Limited(template, limit, allowed=int(allowed), retry_after=wait)
         if outcome == "full":
             return None
         return replace(_ticket(ticket, template, place, record), is_new=outcome == "assigned")
@@ -84,6 +99,14 @@ class Store:
     async def cancel(self, ticket: str, reason: str) -> None:
         """Give up a launch, its place, and the environment that nobody fetched."""
         await self._run("cancel", ticket, reason)
+
+    async def discard(self, environment: Environment, ticket: str, reason: str) -> bool:
+        """Take back a hand-out of which its visitor never heard; False if it changed meanwhile.
+
+        It counts for nobody. ``ticket`` is given up, if the launch has one.
+        """
+        answer = await self._run("discard", environment.id, environment.version, reason, ticket)
+        return bool(answer)
 
     async def lapse(self, reason: str) -> int:
         """Give up the launches that nobody asked for lately; return how many."""
@@ -290,6 +313,17 @@ class Store:
     async def close(self) -> None:
         """Close every connection."""
         await self._connection.close()
+
+
+def _limits(allowance: Allowance) -> list[str | int]:
+    most = (
+        allowance.launches_per_hour,
+        allowance.environments,
+        allowance.of_template,
+        allowance.total,
+    )
+    window_ms = round(allowance.window / timedelta(milliseconds=1))
+    return [allowance.caller, window_ms, *("" if limit is None else limit for limit in most)]
 
 
 def _ticket(ticket: str, template: str, place: int, record: list[str]) -> Ticket:

@@ -13,8 +13,9 @@ from aiohttp import web
 from spawner.errors import UnknownTemplate
 from spawner.model import Auth, Environment, PoolStatus
 from web.auth import require_api_key, require_launch_by_api
+from web.callers import allowance_of
 from web.context import SERVICE, SETTINGS, default_template, mount_of
-from web.origin import caller_of, environment_origin
+from web.origin import environment_origin, scope_of
 from web.problems import bad_request
 from web.urlpath import inside
 from web.version import VERSION
@@ -28,7 +29,10 @@ async def spawn(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     name = await _wanted_template(request)
     environment = await service.launch(
-        name, ticket=_ticket(request), within=request.app[SETTINGS].launch_timeout
+        name,
+        ticket=_ticket(request),
+        within=request.app[SETTINGS].launch_timeout,
+        allowance=allowance_of(request),
     )
     return web.json_response(
         _handed_out(request, environment), headers={"Cache-Control": "no-store"}
@@ -116,7 +120,7 @@ def _ticket(request: web.Request) -> str:
         return ""
     if not is_idempotency_key(key):
         raise bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters.")
-    return request.app[SERVICE].ticket(caller_of(request), key)
+    return request.app[SERVICE].ticket(scope_of(request), key)
 
 
 def _handed_out(request: web.Request, environment: Environment) -> dict[str, str | None]:

@@ -46,15 +46,48 @@ local function publish(id, ticket)
     port = tonumber(f[5] or 0), auth = f[6], reason = f[7] or '', ticket = ticket or ''}))
 end
 
+-- What counts for a caller: the ids of its environments and of its tickets that wait, in all and
+-- by template. Ids and not numbers, so that nothing can be counted twice or be left over.
+local function live_key(caller, template)
+  return P .. 'live:' .. caller .. (template and ':' .. template or '')
+end
+local function launches_key(caller) return P .. 'launches:' .. caller end
+
+local function hold(caller, template, id, last)
+  redis.call('ZADD', live_key(caller), last, id)
+  redis.call('ZADD', live_key(caller, template), last, id)
+end
+
+local function let_go(caller, template, id)
+  redis.call('ZREM', live_key(caller), id)
+  redis.call('ZREM', live_key(caller, template), id)
+end
+
+-- The environment counts from now on, and the ticket no more; the launch was when it was asked for.
+local function settle(caller, template, ticket, id)
+  if not caller or caller == '' then return end
+  redis.call('HSET', record_key(id), 'caller', caller)
+  hold(caller, template, id, '+inf')
+  let_go(caller, template, ticket)
+  local at = redis.call('ZSCORE', launches_key(caller), ticket)
+  if not at then return end
+  redis.call('ZADD', launches_key(caller), at, id)
+  redis.call('ZREM', launches_key(caller), ticket)
+end
+
 -- The one place that changes a phase. Returns false if the table forbids it.
 local function move(id, to, ticket)
-  local f = redis.call('HMGET', record_key(id), 'phase', 'template')
-  local from, template = f[1], f[2]
+  local f = redis.call('HMGET', record_key(id), 'phase', 'template', 'caller')
+  local from, template, caller = f[1], f[2], f[3]
   if not from or not FOLLOWERS[from][to] then return false end
   redis.call('ZREM', phase_key(template, from), id)
   redis.call('HINCRBY', record_key(id), 'version', 1)
   redis.call('HSET', record_key(id), 'phase', to, 'phase_at', now)
   if to ~= 'stopped' then redis.call('ZADD', phase_key(template, to), now, id) end
+  if from == 'assigned' and caller then
+    let_go(caller, template, id)
+    redis.call('HDEL', record_key(id), 'caller')
+  end
   if to == 'assigned' then
     -- Idle is measured from hand-out, however long it was a spare.
     redis.call('HSET', record_key(id), 'assigned_at', now,
@@ -80,15 +113,22 @@ local function place(template, ticket)
 end
 
 local function assign(id, ticket)
+  local f = redis.call('HMGET', ticket_key(ticket), 'template', 'caller')
   redis.call('HSET', ticket_key(ticket), 'environment', id)
+  settle(f[2], f[1], ticket, id)
   move(id, 'assigned', ticket)
 end
 
--- Give up a launch: its place, and the environment that nobody fetched.
+-- Give up a launch: its place, and the environment that nobody fetched. One that only waited was
+-- no launch; one that had an environment has used it up, and stays counted for its hour.
 local function cancel(ticket, reason)
-  local f = redis.call('HMGET', ticket_key(ticket), 'template', 'environment')
+  local f = redis.call('HMGET', ticket_key(ticket), 'template', 'environment', 'caller')
   redis.call('ZREM', P .. 'tickets', ticket)
   if not f[1] then return end
+  if f[3] then
+    let_go(f[3], f[1], ticket)
+    redis.call('ZREM', launches_key(f[3]), ticket)
+  end
   redis.call('ZREM', queue_key(f[1]), ticket)
   redis.call('DEL', ticket_key(ticket))
   if f[2] and f[2] ~= '' then finish(f[2], 'draining', reason) end

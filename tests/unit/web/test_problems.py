@@ -28,6 +28,25 @@ def test_who_is_turned_away_is_told_when_to_come_back_each_at_another_moment() -
     assert early.body["status"] == "full"
 
 
+def test_a_wait_that_is_the_callers_own_is_told_to_the_second() -> None:
+    limited = errors.Limited(
+        "t", "launches_per_hour", allowed=3, retry_after=timedelta(seconds=61.2)
+    )
+
+    problem = problem_of(limited, lambda: 1.0)
+
+    assert (problem.status, problem.headers["Retry-After"]) == (429, "62")
+    assert (problem.body["status"], problem.body["limit"]) == ("full", "launches_per_hour")
+
+
+def test_a_limit_of_which_nobody_knows_the_end_is_tried_at_another_moment_by_each() -> None:
+    limited = errors.Limited("t", "total", allowed=3)
+
+    early, late = problem_of(limited, lambda: 0.0), problem_of(limited, lambda: 1.0)
+
+    assert (early.headers["Retry-After"], late.headers["Retry-After"]) == ("30", "45")
+
+
 def test_a_malformed_request_is_not_worth_trying_again() -> None:
     problem = problem_of(bad_request("The body is no JSON."))
 
