@@ -39,6 +39,7 @@ from web.backend_choice import Choice, choose_backend
 from web.certificate import CertificateFiles
 from web.config import Settings
 from web.data_path import data_path
+from web.departure import Departure
 from web.ending import end_all
 from web.environments_path import EnvironmentsWork
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
@@ -85,6 +86,7 @@ class _Site:
         self._settings = settings
         self._stack = stack
         self._tasks: list[asyncio.Task[None]] = []
+        self._departure = Departure(settings.drain_delay)
 
     async def open(self) -> Running:
         """Build and start everything."""
@@ -155,7 +157,9 @@ class _Site:
                 task.result()
                 raise AssertionError(f"{task.get_name()} ended by itself")
         if heard.result() is signal.SIGTERM:
-            await self._signals.drain(self._path)
+            followed = self._signals.is_followed
+            after_s = 0.0 if followed else self._departure.begin()
+            await self._signals.drain(self._path, after_s=after_s)
 
     async def _connect(self) -> tuple[str, Connection]:
         """Connect to the configured Redis, or to one of our own; give its address too."""
@@ -184,7 +188,14 @@ class _Site:
         api_key = (
             key.get_secret_value() if key else read_or_make_key(self._settings.state / API_KEY)
         )
-        running = runner(build(core.service, self._settings, culler=culler, api_key=api_key))
+        app = build(
+            core.service,
+            self._settings,
+            culler=culler,
+            api_key=api_key,
+            departure=self._departure,
+        )
+        running = runner(app)
         await running.setup()
         self._stack.push_async_callback(running.cleanup)
         path = self._stack.enter_context(private_socket(self._settings.state))

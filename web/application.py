@@ -12,7 +12,8 @@ from web import pages, static_files, waiting
 from web.api import catalogue, culling, environments, health, logs, status
 from web.callers import refuse_banned
 from web.config import Settings
-from web.context import API_KEY, CULLER, RENDERER, SERVICE, SETTINGS
+from web.context import API_KEY, CULLER, DEPARTURE, RENDERER, SERVICE, SETTINGS
+from web.departure import Departure
 from web.dialects import tmpnb, tmpnb_links
 from web.middleware import answer_failures, security_headers
 from web.mount import mounted, outside
@@ -24,7 +25,14 @@ MAX_BODY = 64 * 1024  # bytes
 SHUTDOWN_S = 2.0
 
 
-def build(service: Service, settings: Settings, *, culler: Culler, api_key: str) -> web.Application:
+def build(
+    service: Service,
+    settings: Settings,
+    *,
+    culler: Culler,
+    api_key: str,
+    departure: Departure | None = None,
+) -> web.Application:
     """Put the application together."""
     app = web.Application(middlewares=[answer_failures, refuse_banned], client_max_size=MAX_BODY)
     app[SERVICE] = service
@@ -32,6 +40,7 @@ def build(service: Service, settings: Settings, *, culler: Culler, api_key: str)
     app[SETTINGS] = settings
     app[API_KEY] = api_key
     app[logs.FOLLOWING] = logs.Followers()
+    app[DEPARTURE] = departure or Departure()
     app[RENDERER] = Renderer(settings.pages.title, settings.base_url)
     for module in (
         pages,

@@ -216,6 +216,11 @@ class Settings(BaseSettings):
     )
     default_template: str = Field("", description="For launches that name none; the first if unset")
     launch_timeout: Duration = Field(timedelta(minutes=2), description="A launch waits so long")
+    drain_delay: Duration | None = Field(
+        None,
+        description="At SIGTERM, /readyz says 503 for so long before the port closes; where unset, "
+        "5 s if a balancer asks /readyz, else none (docs/replicas.md)",
+    )
     max_starting: int = Field(
         default_factory=lambda: 2 * (os.cpu_count() or 1),
         ge=1,

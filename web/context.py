@@ -1,4 +1,4 @@
-"""What every handler may reach: the core, the culler, the settings, the key, the pages."""
+"""What every handler may reach: the core, the culler, the settings, the key, the pages, the end."""
 
 from aiohttp import web
 
@@ -6,12 +6,14 @@ from culler.loop import Culler
 from spawner.model import Template
 from spawner.service import Service
 from web.config import Settings
+from web.departure import Departure
 from web.rendering import Renderer
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 SETTINGS = web.AppKey("settings", Settings)
 CULLER = web.AppKey("culler", Culler)
 API_KEY = web.AppKey("api_key", str)
+DEPARTURE = web.AppKey("departure", Departure)
 RENDERER = web.AppKey("renderer", Renderer)
 
 

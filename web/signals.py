@@ -47,15 +47,19 @@ class Signals:
             await self._renew()
         return number
 
-    async def drain(self, path: Drains) -> None:
-        """Let what is open end; a second signal cuts it off."""
-        log.info("Draining", extra={"event": "exit.draining"})
-        draining = asyncio.create_task(path.drain(keeps_idle=self.is_followed))
+    async def drain(self, path: Drains, *, after_s: float = 0.0) -> None:
+        """Serve on for so long, then let what is open end; a second signal cuts it off."""
+        log.info("Draining", extra={"event": "exit.draining", "after_s": after_s})
+        draining = asyncio.create_task(self._drain(path, after_s))
         heard = asyncio.create_task(self.wait())
         await asyncio.wait({draining, heard}, return_when=asyncio.FIRST_COMPLETED)
         for task in (draining, heard):
             task.cancel()
         await asyncio.gather(draining, heard, return_exceptions=True)
+
+    async def _drain(self, path: Drains, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await path.drain(keeps_idle=self.is_followed)
 
     def _hear(self, number: signal.Signals) -> None:
         loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from spawner.errors import ServiceError
 from spawner.model import Phase, PoolStatus
-from web.context import SERVICE
+from web.context import DEPARTURE, SERVICE
 
 ANSWER_TIMEOUT_S = 5.0
 _OK = "ok"
@@ -24,7 +24,14 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether Redis and the backend answer and each pool has had its first spare."""
+    """Say whether Redis and the backend answer and each pool has had its first spare.
+
+    Whoever is about to leave is not ready, so that balancers lead nobody here any more.
+    """
+    departure = request.app[DEPARTURE]
+    departure.note_question()
+    if departure.is_leaving:
+        return _answer({"status": "draining"}, is_ok=False)
     service = request.app[SERVICE]
     store, backend = await asyncio.gather(_asked(service.ping()), _asked(service.backend.ping()))
     pools: dict[str, str] = {}

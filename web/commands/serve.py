@@ -38,6 +38,7 @@ def serve(
     secret_key: Annotated[str | None, option("secret_key")] = None,
     default_template: Annotated[str | None, option("default_template")] = None,
     launch_timeout: Annotated[str | None, option("launch_timeout")] = None,
+    drain_delay: Annotated[str | None, option("drain_delay")] = None,
     max_starting: Annotated[int | None, option("max_starting")] = None,
     on_exit: Annotated[str | None, option("on_exit", metavar="keep|stop")] = None,
     log_level: Annotated[
