@@ -11,6 +11,7 @@ import aiohttp
 
 from spawner.backends.base import Backend
 from spawner.catalogue import Catalogue
+from spawner.drain import Drain
 from spawner.ending import Ending
 from spawner.holder import name_process
 from spawner.identity import Tokens
@@ -63,6 +64,8 @@ class Core:
             pools=pools,
             max_starting=max_starting,
         )
+        #: Returns from ``run`` when this process is to end.
+        self.drain = Drain(self.store)
         ending = Ending(self.store, backend, templates)
         self.reconcile = Reconcile(self.store, backend, last_words, templates)
         for listener in (launches.hear, refill.hear, ending.hear):
@@ -73,7 +76,14 @@ class Core:
             holder or name_process(),
             (refill.run, ending.run, self.reconcile.run, self.reconcile.watch, *duties),
         )
-        self.service = Service(self.store, backend, tokens, catalogue=catalogue, launches=launches)
+        self.service = Service(
+            self.store,
+            backend,
+            tokens,
+            catalogue=catalogue,
+            launches=launches,
+            drain=self.drain,
+        )
 
     async def run(self) -> None:
         """Work until cancelled. Environments go on running after that."""

@@ -17,6 +17,7 @@
     ├── Limited                 the caller, or all, have what they may have
     ├── Banned                  the caller's network may not use this
     ├── PoolFailing             environments of this template do not come up
+    ├── Draining                nothing is handed out any more
     ├── LaunchTimedOut          none became ready in time
     ├── LaunchLapsed            the ticket was given up
     └── KeyReused               an Idempotency-Key came with another request
@@ -186,6 +187,16 @@ class PoolFailing(ServiceError):
         self.template = template
         self.reason = reason
         self.retry_after = retry_after
+
+
+class Draining(ServiceError):
+    """Nothing is handed out until the service starts anew, or the drain is taken back."""
+
+    code = "draining"
+    retry_after = timedelta(minutes=1)
+
+    def __str__(self) -> str:
+        return "No new environments are given out at the moment; those that run go on."
 
 
 class LaunchTimedOut(ServiceError):

@@ -219,6 +219,20 @@ class PoolStatus:
         return sum(self.counts.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainStatus:
+    """Whether nothing is handed out any more, and how much is left."""
+
+    is_on: bool
+    since: datetime | None
+    #: Number of the last drain that ended; 0 if none ever did.
+    last_ended: int
+    #: All that take a place.
+    environments: int
+    #: Launches that wait for an environment.
+    waiting: int
+
+
 def base_path(environment_id: str, mount: str = "/") -> str:
     """Give the path prefix of an environment, with both slashes.
 

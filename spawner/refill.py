@@ -107,11 +107,12 @@ class Refill:
         for spare in await self._store.environments((Phase.READY,)):
             spares.setdefault(spare.template, []).append(spare)
         now = await self._store.now()
+        is_draining = (await self._store.drained()).is_on
         for status in await self._store.census(list(spares)):
             name = status.template
             if name in self._pools:
                 verdicts = outlived(
-                    self._pools[name],
+                    _warm(self._pools[name], is_draining=is_draining),
                     self._templates[name],
                     spares[name],
                     mount=self._starter.mount,
@@ -128,11 +129,12 @@ class Refill:
     async def _look(self, group: asyncio.TaskGroup, fence: int) -> timedelta:
         """Plan every pool; return how long to wait for something to happen."""
         again = SWEEP
+        is_draining = (await self._store.drained()).is_on
         for status in await self._store.census(list(self._pools)):
             pool = self._pools.get(status.template)
             if pool is None:
                 continue
-            wanted = plan(pool, status)
+            wanted = plan(_warm(pool, is_draining=is_draining), status)
             await self._begin(group, status.template, wanted.start, fence)
             again = min(again, wanted.again_after or again)
         return again
@@ -200,3 +202,8 @@ class Refill:
                 lines.clear()
                 with suppress(StoreUnavailable):
                     await self._store.progress(template, newest)
+
+
+def _warm(pool: Pool, *, is_draining: bool) -> Pool:
+    """Give a pool as it is kept: in a drain nothing is warm, and only who waits gets one."""
+    return pool.model_copy(update={"spare": 0}) if is_draining else pool

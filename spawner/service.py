@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from spawner.backends.base import Backend
 from spawner.catalogue import Catalogue
+from spawner.drain import Drain
 from spawner.identity import Tokens
 from spawner.launch import Launches
 from spawner.limits import UNLIMITED, Allowance
@@ -34,8 +35,10 @@ class Service:
         *,
         catalogue: Catalogue,
         launches: Launches,
+        drain: Drain,
     ) -> None:
         self.backend = backend
+        self.instance_drain = drain
         self.catalogue = catalogue
         self.templates = catalogue.templates
         self.pools = catalogue.pools

@@ -141,6 +141,8 @@ class _Site:
         self._stack.push_async_callback(self._end_tasks)
         work = self._work(url, secret, await self._serve_application(core, culler))
         port = await self._serve_visitors(work, core)
+        self._drained = asyncio.create_task(core.drain.run(), name="drain")
+        self._stack.callback(self._drained.cancel)
         self._run("core", core.run())
         self._run("data path", self._path.run())
         if self._certificate is not None:
@@ -148,15 +150,19 @@ class _Site:
         return Running(settings=settings, choice=choice, recipes=recipes, port=port)
 
     async def until_ended(self) -> None:
-        """Wait for a signal, or for a part that failed, which is raised."""
+        """Wait for a signal, a drain's end, or a part that failed, which is raised."""
         heard = asyncio.create_task(self._signals.wait())
         self._stack.callback(heard.cancel)
-        await asyncio.wait({heard, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        ends = {heard, self._drained}
+        await asyncio.wait({*ends, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in self._tasks:
             if task.done():
                 task.result()
                 raise AssertionError(f"{task.get_name()} ended by itself")
-        if heard.result() is signal.SIGTERM:
+        if self._drained.done():
+            self._drained.result()
+            await self._signals.drain(self._path)
+        elif heard.result() is signal.SIGTERM:
             followed = self._signals.is_followed
             after_s = 0.0 if followed else self._departure.begin()
             await self._signals.drain(self._path, after_s=after_s)

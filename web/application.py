@@ -9,7 +9,7 @@ from aiohttp import web
 from culler.loop import Culler
 from spawner.service import Service
 from web import pages, static_files, waiting
-from web.api import catalogue, culling, environments, health, logs, status
+from web.api import catalogue, culling, drain, environments, health, logs, status
 from web.callers import refuse_banned
 from web.config import Settings
 from web.context import API_KEY, CULLER, DEPARTURE, RENDERER, SERVICE, SETTINGS
@@ -54,6 +54,7 @@ def build(
         culling,
         status,
         health,
+        drain,
     ):
         app.add_routes(mounted(module.routes(), settings.base_url))
     app.add_routes(outside(settings.base_url))

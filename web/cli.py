@@ -10,6 +10,7 @@ import typer
 
 from web.commands.config import config
 from web.commands.cull import cull
+from web.commands.drain import drain
 from web.commands.logs import logs
 from web.commands.options import EPILOG as CLIENT_EPILOG
 from web.commands.proxy import EPILOG as PROXY_EPILOG
@@ -30,11 +31,9 @@ app = typer.Typer(
 )
 app.command(epilog=SERVE_EPILOG)(serve)
 app.command(epilog=PROXY_EPILOG)(proxy)
-for command in (status, stop, cull, logs):
+for command in (status, stop, cull, drain, logs):
     app.command(epilog=CLIENT_EPILOG)(command)
 app.add_typer(template, name="template")
-
-
 app.add_typer(config, name="config")
 
 

@@ -18,7 +18,7 @@ _HEADINGS = {
     "banned": "This is closed to your network",
     "failing": "This cannot be started at the moment",
     "gone": "This environment has ended",
-    "draining": "This environment has ended",
+    "draining": "No new environments for now",
     "starting": "Almost there",
     "launch_lapsed": "This launch was given up",
     "not_found": "There is no such page",
@@ -51,7 +51,9 @@ _REASONS = {
 #: How the reconciler's account of a sudden end begins (spawner/reconcile.py).
 _SUDDEN = ("it ended", "it vanished")
 _LOOKS_BUSY = frozenset(
-    "starting full limited failing unavailable store_unavailable backend_unavailable".split()
+    (
+        "starting full limited failing draining unavailable store_unavailable backend_unavailable"
+    ).split()
 )
 
 

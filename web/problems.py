@@ -29,6 +29,7 @@ _STATUS = {
     "limited": HTTPStatus.TOO_MANY_REQUESTS,
     "banned": HTTPStatus.FORBIDDEN,
     "failing": HTTPStatus.SERVICE_UNAVAILABLE,
+    "draining": HTTPStatus.SERVICE_UNAVAILABLE,
     "launch_timeout": HTTPStatus.SERVICE_UNAVAILABLE,
     "launch_lapsed": HTTPStatus.GONE,
     "key_reused": HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -14,6 +14,8 @@ def show(status: dict[str, Any], console: Console) -> None:
     """Print what ``GET /api/status`` answered."""
     backend = status["backend"]["name"]
     console.print(f"tmpenv {status['version']}, instance {status['instance']}, on {backend}\n")
+    if status["drain"]["draining"]:
+        console.print("Draining: nothing is handed out. tmpenv drain --off takes that back.\n")
     _show(_pools(status["pools"]), console)
     console.print()
     if status["environments"]:

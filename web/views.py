@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from culler.policy import CullingSettings, policy_of
-from spawner.model import Environment, Phase, Pool, PoolStatus, Template
+from spawner.model import DrainStatus, Environment, Phase, Pool, PoolStatus, Template
 from web.origin import Origin
 
 
@@ -59,6 +59,16 @@ def pool_view(status: PoolStatus, template: Template | None, pool: Pool | None) 
             "reason": trouble.reason,
             "retry_after_s": round(trouble.retry_after.total_seconds(), 1),
         },
+    }
+
+
+def drain_view(status: DrainStatus) -> dict[str, Any]:
+    """Show whether the instance is drained, and how much is left."""
+    return {
+        "draining": status.is_on,
+        "since": timestamp(status.since),
+        "environments": status.environments,
+        "waiting": status.waiting,
     }
 
 

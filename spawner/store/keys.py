@@ -24,6 +24,8 @@ key                        type    lives     holds
 ``trouble:<template>``     hash    a day     failed starts in a row, the reason, the next try
 ``progress:<template>``    string  1 minute  what is being prepared, for people
 ``lease:<name>``           hash    for ever  who may run the loops, its fence, until when
+``drain``                  hash    for ever  whether nothing is handed out (``state``: on, done
+                                             or off), since when, its number, the last that ended
 ``secret``                 string  for ever  what environments' tokens are derived from
 ``complete``               flag    for ever  that every environment of the backend has a record
 ``events``                 channel           each change of a phase, as JSON

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from spawner.model import Address, Auth, Environment, Phase, PoolStatus, Trouble
+from spawner.model import Address, Auth, DrainStatus, Environment, Phase, PoolStatus, Trouble
 
 CLOCKS = ("http", "ws_in", "ws_out", "control")
 #: In the order in which ``census.lua`` counts.
@@ -99,6 +99,19 @@ def read_census(template: str, row: list[object]) -> PoolStatus:
         waiting=int(str(waiting)),
         trouble=trouble,
         progress=str(progress),
+    )
+
+
+def read_drain(row: list[object]) -> DrainStatus:
+    """Read what ``drained.lua`` answers."""
+    state, at, last_ended, environments, waiting = row
+    is_on = state != "off"
+    return DrainStatus(
+        is_on=is_on,
+        since=from_ms(str(at)) if is_on else None,
+        last_ended=int(str(last_ended)),
+        environments=int(str(environments)),
+        waiting=int(str(waiting)),
     )
 
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from spawner.errors import KeyReused, Limited
+from spawner.errors import Draining, KeyReused, Limited
 from spawner.lifecycle import PRESENT
 from spawner.limits import UNLIMITED, Allowance
-from spawner.model import Address, Auth, Environment, Phase, PoolStatus, Ticket
+from spawner.model import Address, Auth, DrainStatus, Environment, Phase, PoolStatus, Ticket
 from spawner.store.connection import Connection
 from spawner.store.keys import PROGRESS_TTL_S
-from spawner.store.records import read_census, read_environment, read_time, to_ms
+from spawner.store.records import read_census, read_drain, read_environment, read_time, to_ms
 
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=1)
@@ -73,6 +73,7 @@ class Store:
         Raises:
             KeyReused: The ticket was taken for another template.
             Limited: The caller has what it may have, or all have.
+            Draining: Nothing is handed out at the moment.
         """
         outcome, place, record = await self._run(
             "acquire", template, ticket, size, int(remember), *_limits(allowance)
@@ -83,6 +84,8 @@ class Store:
             limit, allowed = record
             wait = timedelta(milliseconds=place) if place else None
             raise Limited(template, limit, allowed=int(allowed), retry_after=wait)
+        if outcome == "draining":
+            raise Draining
         if outcome == "full":
             return None
         return replace(_ticket(ticket, template, place, record), is_new=outcome == "assigned")
@@ -292,6 +295,14 @@ class Store:
     async def release(self, name: str, holder: str) -> None:
         """Give the right back, if ``holder`` still has it."""
         await self._run("release", name, holder)
+
+    async def drain(self, *, is_wanted: bool) -> bool:
+        """Hand out nothing from now on, or take that back; False if it was so already."""
+        return bool(await self._run("drain", "on" if is_wanted else "off"))
+
+    async def drained(self, *, is_starting: bool = False) -> DrainStatus:
+        """Say how a drain goes, and note its end; whoever starts takes an ended one as over."""
+        return read_drain(await self._run("drained", int(is_starting)))
 
     async def share_secret(self, proposal: str) -> str:
         """Agree with the other processes on one secret; the first proposal stands."""

@@ -6,6 +6,7 @@ Ready names whatever is not.
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 
 from aiohttp import web
@@ -33,6 +34,9 @@ async def readyz(request: web.Request) -> web.Response:
     if departure.is_leaving:
         return _answer({"status": "draining"}, is_ok=False)
     service = request.app[SERVICE]
+    with suppress(ServiceError):
+        if (await service.instance_drain.status()).is_on:
+            return _answer({"status": "draining"}, is_ok=False)
     store, backend = await asyncio.gather(_asked(service.ping()), _asked(service.backend.ping()))
     pools: dict[str, str] = {}
     if store == _OK:

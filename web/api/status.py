@@ -6,7 +6,7 @@ from web.api.environments import view
 from web.auth import require_api_key
 from web.context import SERVICE, SETTINGS
 from web.version import VERSION
-from web.views import pool_view, timestamp
+from web.views import drain_view, pool_view, timestamp
 
 
 async def status(request: web.Request) -> web.Response:
@@ -20,6 +20,7 @@ async def status(request: web.Request) -> web.Response:
         "instance": request.app[SETTINGS].instance,
         "now": timestamp(await service.now()),
         "backend": {"name": service.backend.name, "warning": service.backend.warning},
+        "drain": drain_view(await service.instance_drain.status()),
         "pools": [
             pool_view(one, service.templates.get(one.template), service.pools.get(one.template))
             for one in pools

@@ -15,6 +15,8 @@ if held[1] then
   return {'held', place(template, ticket), record(held[2])}
 end
 
+if is_draining() then return {'draining', 0, {}} end
+
 local function live(key)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
   return redis.call('ZCARD', key)

@@ -107,6 +107,12 @@ local function is_fenced(fence)
   return fence ~= '' and redis.call('HGET', P .. 'lease:keeper', 'fence') ~= fence
 end
 
+-- Whoever has a place keeps it; nobody else gets one (drain.lua).
+local function is_draining()
+  local state = redis.call('HGET', P .. 'drain', 'state')
+  return state == 'on' or state == 'done'
+end
+
 local function place(template, ticket)
   local rank = redis.call('ZRANK', queue_key(template), ticket)
   return rank and rank + 1 or 0

@@ -1,0 +1,41 @@
+"""Drain the whole instance, for the operator: ``tmpenv drain``."""
+
+from aiohttp import web
+
+from web.auth import require_api_key
+from web.context import SERVICE
+from web.views import drain_view
+
+
+async def show(request: web.Request) -> web.Response:
+    """Say whether there is a drain, and how much is left."""
+    require_api_key(request)
+    return await _answer(request)
+
+
+async def begin(request: web.Request) -> web.Response:
+    """Hand out nothing from now on; all processes end when the last visitor has left."""
+    require_api_key(request)
+    await request.app[SERVICE].instance_drain.begin()
+    return await _answer(request)
+
+
+async def take_back(request: web.Request) -> web.Response:
+    """Hand out again."""
+    require_api_key(request)
+    await request.app[SERVICE].instance_drain.take_back()
+    return await _answer(request)
+
+
+def routes() -> list[web.RouteDef]:
+    """List what this module serves."""
+    return [
+        web.get("/api/drain", show),
+        web.post("/api/drain", begin),
+        web.delete("/api/drain", take_back),
+    ]
+
+
+async def _answer(request: web.Request) -> web.Response:
+    status = await request.app[SERVICE].instance_drain.status()
+    return web.json_response(drain_view(status), headers={"Cache-Control": "no-store"})
