@@ -34,6 +34,7 @@ from spawner.store.keys import Keys
 from spawner.store.recipes import RecipeStore
 from spawner.store.store import Store
 from web import logs
+from web.agreement import Agreement, facts_of
 from web.application import build, runner
 from web.backend_choice import Choice, choose_backend
 from web.certificate import CertificateFiles
@@ -102,6 +103,10 @@ class _Site:
         self._stack.push_async_callback(choice.backend.close)
         self._log = logs.style_of(settings, backend=choice.backend.name)
         logs.send(self._log)
+        secrets = {"secret_key": secret, "api_key": self._api_key()}
+        facts = facts_of(settings, backend=choice.backend.name, secrets=secrets)
+        agreement = Agreement(Store(connection), facts)
+        await agreement.check()
         recipes = recipes_for(settings, choice.backend.name)
         catalogue = Catalogue(RecipeStore(connection), recipes.templates, recipes.pools)
         try:
@@ -143,6 +148,7 @@ class _Site:
         port = await self._serve_visitors(work, core)
         self._drained = asyncio.create_task(core.drain.run(), name="drain")
         self._stack.callback(self._drained.cancel)
+        self._run("agreement", agreement.keep())
         self._run("core", core.run())
         self._run("data path", self._path.run())
         if self._certificate is not None:
@@ -190,15 +196,11 @@ class _Site:
 
     async def _serve_application(self, core: Core, culler: Culler) -> str:
         """Serve the application on a socket that only this user can reach; give its path."""
-        key = self._settings.api_key
-        api_key = (
-            key.get_secret_value() if key else read_or_make_key(self._settings.state / API_KEY)
-        )
         app = build(
             core.service,
             self._settings,
             culler=culler,
-            api_key=api_key,
+            api_key=self._api_key(),
             departure=self._departure,
         )
         running = runner(app)
@@ -208,6 +210,10 @@ class _Site:
         await web.UnixSite(running, path).start()
         path.chmod(_SOCKET_MODE)
         return str(path)
+
+    def _api_key(self) -> str:
+        key = self._settings.api_key
+        return key.get_secret_value() if key else read_or_make_key(self._settings.state / API_KEY)
 
     def _work(self, redis_url: str, secret: str, application: str) -> EnvironmentsWork:
         settings = self._settings

@@ -26,6 +26,7 @@ key                        type    lives     holds
 ``lease:<name>``           hash    for ever  who may run the loops, its fence, until when
 ``drain``                  hash    for ever  whether nothing is handed out (``state``: on, done
                                              or off), since when, its number, the last that ended
+``replicas``               hash    for ever  process → until when it is there, its settings
 ``secret``                 string  for ever  what environments' tokens are derived from
 ``complete``               flag    for ever  that every environment of the backend has a record
 ``events``                 channel           each change of a phase, as JSON

@@ -304,6 +304,11 @@ class Store:
         """Say how a drain goes, and note its end; whoever starts takes an ended one as over."""
         return read_drain(await self._run("drained", int(is_starting)))
 
+    async def attend(self, name: str, facts: str, for_s: float) -> dict[str, str]:
+        """Say that a process is there, for so long; give the facts of all others, by name."""
+        answer = await self._run("attend", name, facts, round(for_s * 1000))
+        return dict(zip(answer[::2], answer[1::2], strict=True))
+
     async def share_secret(self, proposal: str) -> str:
         """Agree with the other processes on one secret; the first proposal stands."""
         async with self._connection.answers():

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,9 @@ spare = 0
 drain_timeout_s = 1
 """
 
+#: Starts a replica: its name, lines of its own for its configuration.
+Replica = Callable[..., Awaitable[Serving]]
+
 
 @dataclass
 class Pair:
@@ -54,7 +57,7 @@ class Pair:
 @pytest.fixture
 async def replica(
     tmp_path: Path, redis_server: RedisServer, instance: str
-) -> AsyncIterator[Callable[..., object]]:
+) -> AsyncIterator[Replica]:
     """Give what starts a replica; all of a test share one instance."""
     async with AsyncExitStack() as stack:
 
@@ -67,8 +70,8 @@ async def replica(
 
 
 @pytest.fixture
-async def pair(replica: Callable[..., object]) -> Pair:
-    first, second = await replica("first"), await replica("second")  # type: ignore[misc]
+async def pair(replica: Replica) -> Pair:
+    first, second = await replica("first"), await replica("second")
     await first.until_spares(1, "talk")
     return Pair(first, second)
 

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -12,11 +11,9 @@ import pytest
 
 from tests.components import require
 from tests.integration.replicas.balancer import Balancer
+from tests.integration.replicas.conftest import Replica
 from tests.integration.replicas.crowd import RESTART, Crowd
-from tests.serving import Serving
 from tests.waiting import eventually
-
-Replica = Callable[..., Awaitable[Serving]]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
