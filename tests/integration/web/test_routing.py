@@ -19,7 +19,7 @@ from spawner.store.store import Store, Touch
 from tests.deployment import SECRET, Deployment
 from tests.redis_server import RedisServer
 from tests.waiting import eventually
-from web.activity import ActivityWriter
+from web.activity import INTERVAL_S, ActivityWriter
 from web.routing import Routing
 
 WITHIN = timedelta(seconds=20)
@@ -244,25 +244,69 @@ async def test_activity_is_kept_while_the_store_is_away(
     assert found.activity["http"] > before
 
 
+class Counting(Store):
+    """Remembers which environments were written in each step."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.steps: list[set[str]] = []
+
+    async def touch(self, touches: Iterable[Touch]) -> None:
+        noted = list(touches)
+        self.steps.append({touch.environment_id for touch in noted})
+        await super().touch(noted)
+
+
+async def test_a_first_use_is_written_at_once_whatever_goes_on_in_others(
+    tmpenv: Deployment,
+) -> None:
+    activity = ActivityLog()
+    store = Counting(tmpenv.connection)
+    writer = ActivityWriter(activity, store)
+    running = asyncio.create_task(writer.run())
+    long_idle = await tmpenv.service.launch("t", within=WITHIN)
+    before = await tmpenv.store.find(long_idle.id)
+    assert before is not None
+    activity.of("busy").begin_request(writer.now(), counts=True)
+
+    async def is_written() -> bool:
+        return bool(store.steps)
+
+    await eventually(is_written)
+    used = writer.now()
+    activity.of(long_idle.id).begin_request(used, counts=True)
+
+    async def ends_no_more() -> bool:
+        found = await tmpenv.store.find(long_idle.id)
+        return found is not None and found.activity["http"] > before.activity["http"]
+
+    await eventually(ends_no_more, every=0.01)
+    assert writer.now() - used < INTERVAL_S / 2
+    # A cull that was decided elsewhere on what was known before comes too late.
+    assert not await tmpenv.store.finish(
+        long_idle.id,
+        Phase.DRAINING,
+        "idle",
+        unused_since=before.activity["http"],
+        counts=("http", "ws_in"),
+    )
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
 async def test_7_12_activity_is_written_once_a_second_for_all_in_one_step(
     tmpenv: Deployment,
 ) -> None:
-    steps: list[set[str]] = []
-
-    class Counting(Store):
-        async def touch(self, touches: Iterable[Touch]) -> None:
-            noted = list(touches)
-            steps.append({touch.environment_id for touch in noted})
-            await super().touch(noted)
-
     activity = ActivityLog()
-    writer = ActivityWriter(activity, Counting(tmpenv.connection))
+    store = Counting(tmpenv.connection)
+    writer = ActivityWriter(activity, store)
     running = asyncio.create_task(writer.run())
 
     async def is_written_twice() -> bool:
         for environment_id in ("a", "b", "c"):
             activity.of(environment_id).download(writer.now(), 10)
-        return len(steps) == 2
+        return len(store.steps) == 2
 
     begun = writer.now()
     await eventually(is_written_twice)
@@ -270,5 +314,5 @@ async def test_7_12_activity_is_written_once_a_second_for_all_in_one_step(
     with suppress(asyncio.CancelledError):
         await running
 
-    assert steps == [{"a", "b", "c"}] * 2
+    assert store.steps == [{"a", "b", "c"}] * 2
     assert writer.now() - begun >= 1
