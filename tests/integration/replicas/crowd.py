@@ -86,9 +86,11 @@ class Crowd:
                             await socket.send_str("x")
                         answer = await socket.receive()
                         if answer.type is not aiohttp.WSMsgType.TEXT:
+                            # Not socket.close_code: that is 1006 if its reply comes too late.
+                            is_told = answer.type is aiohttp.WSMsgType.CLOSE
+                            self.closed.append(answer.data if is_told else socket.close_code)
                             break
                         self.counts["echo"] += 1
                         await asyncio.sleep(0.05)
-                    self.closed.append(socket.close_code)
             except (aiohttp.ClientError, OSError) as error:
                 self.failures.append(f"WebSocket: {error!r}")
