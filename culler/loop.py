@@ -28,6 +28,7 @@ from culler.policy import (
 )
 from spawner.identity import Tokens
 from spawner.model import Environment, Phase, Template
+from spawner.recorder import UNRECORDED, Recorder
 from spawner.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Culler:
     settings: CullingSettings
     #: Writes down the activity that this process has seen and not yet written.
     flush: Callable[[], Awaitable[None]]
+    recorder: Recorder = UNRECORDED
 
     async def run(self, fence: int) -> None:
         """Work until cancelled."""
@@ -141,6 +143,7 @@ class Culler:
             fence=fence,
         )
         if is_ended:
+            self.recorder.culled(environment.template, verdict.reason)
             log.info(
                 "Environment culled",
                 extra={

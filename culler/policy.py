@@ -21,6 +21,7 @@ from spawner.model import Environment, Template
 from spawner.units import NEVER, Duration, Limit
 
 Clock = Literal["http", "ws_in", "ws_out", "control"]
+Reason = Literal["idle", "age"]
 
 
 class CullingSettings(BaseModel):
@@ -56,7 +57,7 @@ class Policy:
 class Verdict:
     """Why to end an environment."""
 
-    reason: Literal["idle", "age"]
+    reason: Reason
     #: The newest use that the verdict knows of: a later one sets it aside.
     unused_since: datetime | None
     #: Whether its kernels have a say.

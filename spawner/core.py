@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import aiohttp
 
 from spawner.backends.base import Backend
+from spawner.backends.recorded import recorded
 from spawner.catalogue import Catalogue
 from spawner.drain import Drain
 from spawner.ending import Ending
@@ -19,6 +20,7 @@ from spawner.keeper import Duty, Keeper
 from spawner.last_words import LastWords
 from spawner.launch import Launches
 from spawner.reconcile import Reconcile
+from spawner.recorder import UNRECORDED, Recorder
 from spawner.refill import Refill
 from spawner.service import Service
 from spawner.starting import Starter
@@ -43,19 +45,21 @@ class Core:
         mount: str = "/",
         duties: Sequence[Duty] = (),
         holder: str = "",
+        recorder: Recorder = UNRECORDED,
     ) -> None:
         """Bind everything; nothing runs yet.
 
         ``mount`` is the path under which the whole service is found; ``duties``
         are further loops to run under the lease.
         """
+        backend = recorded(backend, recorder)
         self.store = Store(connection)
         self.catalogue = catalogue
         self.feed = Feed(connection, connection.keys.events, read_event)
         templates, pools = catalogue.templates, catalogue.pools
-        launches = Launches(self.store, pools, mount)
+        launches = Launches(self.store, pools, mount, recorder)
         last_words = LastWords(backend, tokens)
-        starter = Starter(self.store, backend, tokens, session, last_words, mount)
+        starter = Starter(self.store, backend, tokens, session, last_words, mount, recorder)
         refill = Refill(
             self.store,
             backend,
@@ -67,7 +71,7 @@ class Core:
         #: Returns from ``run`` when this process is to end.
         self.drain = Drain(self.store)
         ending = Ending(self.store, backend, templates)
-        self.reconcile = Reconcile(self.store, backend, last_words, templates)
+        self.reconcile = Reconcile(self.store, backend, last_words, templates, recorder)
         for listener in (launches.hear, refill.hear, ending.hear):
             self.feed.listen(listener)
         catalogue.listen(refill.change)

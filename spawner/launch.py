@@ -9,6 +9,7 @@ process its visitor waits at. A ticket that nobody asks for is given up.
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -27,6 +28,7 @@ from spawner.identity import new_id
 from spawner.limits import UNLIMITED, Allowance
 from spawner.model import Environment, Phase, Pool, Ticket
 from spawner.readiness import connects
+from spawner.recorder import UNRECORDED, Recorder, Way, refusals
 from spawner.store.records import Event
 from spawner.store.store import Store
 
@@ -45,10 +47,17 @@ class Launches:
     Its state is the tickets that wait here, each with its bell.
     """
 
-    def __init__(self, store: Store, pools: Mapping[str, Pool], mount: str = "/") -> None:
+    def __init__(
+        self,
+        store: Store,
+        pools: Mapping[str, Pool],
+        mount: str = "/",
+        recorder: Recorder = UNRECORDED,
+    ) -> None:
         self._store = store
         self._pools = pools
         self._mount = mount
+        self._recorder = recorder
         self._bells: dict[str, set[asyncio.Event]] = {}
 
     def hear(self, event: Event) -> None:
@@ -70,6 +79,15 @@ class Launches:
             UnknownTemplate, Limited, PoolFull, PoolFailing, KeyReused, StoreUnavailable
             UnknownEnvironment: The environment of this ticket has ended.
         """
+        began = time.monotonic()
+        with refusals(self._recorder, template):
+            held = await self._hold(template, ticket, allowance)
+        # What is remembered is counted when it is collected.
+        if held.is_new and not ticket:
+            self._recorder.handed_out(template, "spare", time.monotonic() - began)
+        return held
+
+    async def _hold(self, template: str, ticket: str, allowance: Allowance) -> Ticket:
         for _ in range(self._size(template) + 1):
             held = await self._acquire(template, ticket, allowance)
             environment = held.environment
@@ -170,20 +188,36 @@ class Launches:
         """
         held = await self._request_whole(template, ticket, allowance)
         try:
-            async with asyncio.timeout(within.total_seconds()):
-                async for current in self._follow(held):
-                    held = current
-            if ticket or not held.is_new:
-                await self._store.collect(held.id)
-        except TimeoutError:
+            with refusals(self._recorder, template):
+                return await self._see_handed_out(held, within, is_remembered=bool(ticket))
+        except LaunchTimedOut:
             await self._give_up(held, "nobody waited any more")
-            raise LaunchTimedOut from None
+            raise
         except asyncio.CancelledError:
             if not ticket:
                 await self._give_up(held, "its visitor went away")
             raise
+
+    async def _see_handed_out(
+        self, held: Ticket, within: timedelta, *, is_remembered: bool
+    ) -> Environment:
+        way: Way = "spare" if held.is_new else "launched"
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                async for current in self._follow(held):
+                    held = current
+            if is_remembered or not held.is_new:
+                await self._collect(held, way)
+        except TimeoutError:
+            raise LaunchTimedOut from None
         assert held.environment is not None
         return held.environment
+
+    async def _collect(self, held: Ticket, way: Way) -> None:
+        """Note that the visitor has it; it is counted once, however often they ask."""
+        waited = await self._store.collect(held.id)
+        if waited is not None:
+            self._recorder.handed_out(held.template, way, waited.total_seconds())
 
     async def _request_whole(self, template: str, ticket: str, allowance: Allowance) -> Ticket:
         """Request to the end even if cancelled, so that it is known what to give up."""
@@ -209,9 +243,13 @@ class Launches:
         held = await self._store.renew(ticket)
         if held is None:
             raise LaunchLapsed
-        async for current in self._follow(held):
-            yield current
-        await self._store.collect(ticket)
+        try:
+            async for current in self._follow(held):
+                yield current
+        except PoolFailing:
+            self._recorder.refused(held.template, "error")
+            raise
+        await self._collect(held, "launched")
 
     async def _follow(self, held: Ticket) -> AsyncGenerator[Ticket]:
         with self._bell(held.id) as bell:

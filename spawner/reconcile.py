@@ -17,6 +17,7 @@ from spawner.errors import BackendUnavailable
 from spawner.last_words import LastWords
 from spawner.lifecycle import COMING, ENDING
 from spawner.model import Auth, Environment, Phase, Template
+from spawner.recorder import UNRECORDED, Recorder
 from spawner.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -76,8 +77,10 @@ class Reconcile:
         backend: Backend,
         last_words: LastWords,
         templates: Mapping[str, Template],
+        recorder: Recorder = UNRECORDED,
     ) -> None:
         self._store = store
+        self._recorder = recorder
         self._backend = backend
         self._last_words = last_words
         self._templates = templates
@@ -131,6 +134,8 @@ class Reconcile:
         records = await self._store.environments()
         now = await self._store.now()
         findings = compare(observed, records, self._templates, fence=fence, now=now)
+        self._recorder.found("orphan", len(findings.orphans))
+        self._recorder.found("stray", len(findings.strays))
         for orphan in findings.orphans:
             await self._store.finish(orphan, Phase.FAILED, "its start was cut short", fence=fence)
         for missing in findings.missing:
@@ -167,6 +172,7 @@ class Reconcile:
         if await self._store.finish(
             environment_id, Phase.FAILED, reason, version=record.version, fence=fence
         ):
+            self._recorder.found("missing")
             log.warning(
                 "Environment died",
                 extra={

@@ -7,6 +7,7 @@ what there is of it.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,6 +20,7 @@ from spawner.identity import Tokens, new_id
 from spawner.last_words import LastWords
 from spawner.model import Address, Auth, Environment, Phase, Pool, Template, base_path
 from spawner.readiness import wait_until_ready
+from spawner.recorder import UNRECORDED, Recorder
 from spawner.store.connection import Fenced
 from spawner.store.store import Store
 
@@ -51,6 +53,7 @@ class Starter:
     session: aiohttp.ClientSession
     last_words: LastWords
     mount: str
+    recorder: Recorder = UNRECORDED
 
     async def record(self, template: Template, pool: Pool, fence: int) -> str | None:
         """Record one environment before it exists; give its id, or None if there is no room.
@@ -77,6 +80,7 @@ class Starter:
             Fenced: The lease was lost. What was begun is ended, unless it may
                 have been handed out already.
         """
+        began = time.monotonic()  # its record was made a moment ago
         try:
             async with asyncio.timeout(template.start_timeout.total_seconds()):
                 address = await self._run(environment_id, template)
@@ -88,6 +92,7 @@ class Starter:
             await self._abandon(environment_id, template)
             raise
         await self._announce(environment_id, template, fence)
+        self.recorder.became_ready(template.name, time.monotonic() - began)
         return True
 
     async def _run(self, environment_id: str, template: Template) -> Address:
@@ -162,6 +167,7 @@ class Starter:
         reason = str(error)
         if isinstance(error, TimeoutError):
             reason = f"not ready within {template.start_timeout.total_seconds():g} s"
+        self.recorder.failed_to_start(template.name)
         tail = await self.last_words.of(environment_id, template)
         log.warning(
             "Environment did not start",

@@ -13,6 +13,7 @@ from spawner.core import Core
 from spawner.identity import Tokens
 from spawner.keeper import Duty
 from spawner.model import Environment, Phase, Pool, PoolStatus, Template
+from spawner.recorder import UNRECORDED, Recorder
 from spawner.service import Service
 from spawner.store.connection import Connection
 from spawner.store.keys import Keys
@@ -38,6 +39,7 @@ class Deployment:
         mount: str = "/",
         holder: str = "",
         duties: tuple[Duty, ...] = (),
+        recorder: Recorder = UNRECORDED,
     ) -> None:
         self.backend = backend
         self._url = url
@@ -48,9 +50,10 @@ class Deployment:
         self._mount = mount
         self._holder = holder
         self._duties = duties
+        self._recorder = recorder
 
     async def __aenter__(self) -> Self:
-        self.connection = Connection(self._url, Keys(self._instance))
+        self.connection = Connection(self._url, Keys(self._instance), self._recorder)
         self.session = aiohttp.ClientSession()
         self.core = Core(
             self.connection,
@@ -62,6 +65,7 @@ class Deployment:
             mount=self._mount,
             holder=self._holder,
             duties=self._duties,
+            recorder=self._recorder,
         )
         self._task = asyncio.create_task(self.core.run())
         return self

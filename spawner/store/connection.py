@@ -6,6 +6,7 @@ behind the caller's back, since a hand-out that was sent twice is two.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib import resources
@@ -18,6 +19,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
 from spawner.errors import StoreUnavailable
+from spawner.recorder import UNRECORDED, Recorder
 from spawner.store.keys import Keys
 
 CONNECT_TIMEOUT_S = 2.0
@@ -32,8 +34,9 @@ class Fenced(Exception):
 class Connection:
     """A client of one instance's keys."""
 
-    def __init__(self, url: str, keys: Keys) -> None:
+    def __init__(self, url: str, keys: Keys, recorder: Recorder = UNRECORDED) -> None:
         self.keys = keys
+        self._recorder = recorder
         # Untyped on purpose: the client's annotations do not know of decode_responses.
         self.client: Any = Redis.from_url(
             url,
@@ -66,9 +69,15 @@ class Connection:
     @asynccontextmanager
     async def answers(self) -> AsyncIterator[None]:
         """Wait so long for an answer, and turn every failure into what callers tell apart."""
-        with self.failures():
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                yield
+        began = time.monotonic()
+        try:
+            with self.failures():
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    yield
+        except StoreUnavailable:
+            self._recorder.store_failed()
+            raise
+        self._recorder.store_answered(time.monotonic() - began)
 
     @contextmanager
     def failures(self) -> Iterator[None]:

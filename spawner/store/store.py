@@ -95,9 +95,13 @@ class Store:
         answer = await self._run("renew", ticket)
         return _ticket(ticket, *answer) if answer else None
 
-    async def collect(self, ticket: str) -> None:
-        """Say that the visitor has its environment."""
-        await self._run("collect", ticket)
+    async def collect(self, ticket: str) -> timedelta | None:
+        """Say that the visitor has its environment; give its wait, or None if it was said before.
+
+        The wait is from when the ticket was taken.
+        """
+        waited_ms = await self._run("collect", ticket)
+        return None if waited_ms is None else timedelta(milliseconds=waited_ms)
 
     async def cancel(self, ticket: str, reason: str) -> None:
         """Give up a launch, its place, and the environment that nobody fetched."""

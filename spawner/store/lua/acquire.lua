@@ -73,7 +73,8 @@ if caller ~= '' then
   end
 end
 if not spare or remember == '1' then
-  redis.call('HSET', ticket_key(ticket), 'template', template, 'environment', '', 'caller', caller)
+  redis.call('HSET', ticket_key(ticket), 'template', template, 'environment', '', 'caller', caller,
+    'since', now)
   redis.call('EXPIRE', ticket_key(ticket), TICKET_S)
   redis.call('ZADD', P .. 'tickets', now, ticket)
 end
