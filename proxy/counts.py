@@ -19,9 +19,15 @@ class Counts:
 
     all_requests: int = 0  # but for those to open a WebSocket
     all_websockets: int = 0  # asked for, granted or not
-    answers: Mapping[str, int] = field(default_factory=dict)  # by their code
+    # Answers by their code: relayed from environments, relayed from elsewhere, our own.
+    environment_answers: Mapping[str, int] = field(default_factory=dict)
+    other_answers: Mapping[str, int] = field(default_factory=dict)
+    edge_answers: Mapping[str, int] = field(default_factory=dict)
+    opened_websockets: int = 0
     bytes_in: int = 0  # of bodies and frames, from clients to targets
     bytes_out: int = 0  # of responses and frames, from targets to clients
+    lags: Mapping[str, int] = field(default_factory=dict)  # of the event loop (proxy/lag.py)
+    lag_s: float = 0.0  # their sum
 
     @classmethod
     def read(cls, facts: Mapping[str, Any]) -> Self:
@@ -31,6 +37,12 @@ class Counts:
     def facts(self) -> dict[str, Any]:
         """Return the counts as what JSON can hold."""
         return asdict(self)
+
+    @property
+    def answers(self) -> Mapping[str, int]:
+        """All answers, by their code."""
+        kinds = (self.environment_answers, self.other_answers, self.edge_answers)
+        return sum(map(Counter, kinds), Counter())
 
     def past(self) -> Self:
         """Return what stays when the process that counted has ended."""
@@ -47,6 +59,10 @@ class Counts:
     def __add__(self, other: "Counts") -> "Counts":
         """Return the sum."""
         mine, theirs = self.facts(), other.facts()
-        answers = Counter(self.answers) + Counter(other.answers)
-        numbers = {name: mine[name] + theirs[name] for name in mine if name != "answers"}
-        return Counts(**numbers, answers=dict(answers))
+        return Counts(**{name: _sum(mine[name], theirs[name]) for name in mine})
+
+
+def _sum(one: Any, other: Any) -> Any:
+    if isinstance(one, Mapping):
+        return dict(Counter(one) + Counter(other))
+    return one + other

@@ -13,12 +13,14 @@ from proxy.client import Client
 from proxy.cors import Cors
 from proxy.counts import Counts
 from proxy.errors import HTML, Answer, EdgeError, Page, render_head, render_json
+from proxy.lag import Lag
 from proxy.request import Request
 from proxy.request_head import HeaderReader, Headers, Peer
 from proxy.request_ids import NewId
 from proxy.router import Router
 from proxy.settings import ProxySettings
 from proxy.tunnel import Tunnel
+from proxy.upstream import Target
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +68,14 @@ class Edge:
         self.tunnels: set[Tunnel] = set()
         self.requests = 0
         self.websockets = 0
-        self.answers: dict[bytes, int] = {}  # by their code
+        # Answers by their code: of environments, of other targets, of our own.
+        self.environment_answers: dict[bytes, int] = {}
+        self.other_answers: dict[bytes, int] = {}
+        self.own_answers: dict[bytes, int] = {}
+        self.opened_websockets = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.lag = Lag()
         self.is_draining = False
         self.quiet = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,9 +95,14 @@ class Edge:
             tasks=len(asyncio.all_tasks()),
             all_requests=self.requests,
             all_websockets=self.websockets,
-            answers={code.decode(): number for code, number in self.answers.items()},
+            environment_answers=_legible(self.environment_answers),
+            other_answers=_legible(self.other_answers),
+            edge_answers=_legible(self.own_answers),
+            opened_websockets=self.opened_websockets,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
+            lags=dict(self.lag.counts),
+            lag_s=self.lag.sum_s,
         )
 
     def peer(self, address: str, *, is_tls: bool) -> Peer:
@@ -130,7 +142,8 @@ class Edge:
 
     def render(self, answer: Answer, request: Request | None, *, keep: bool) -> bytes:
         """Return the whole answer to ``request``, whose head may not have been readable."""
-        self.count(b"%d" % answer.status)
+        status = b"%d" % answer.status
+        self.own_answers[status] = self.own_answers.get(status, 0) + 1
         if request is None:
             extra = self.cors.lines(None)
         else:
@@ -160,9 +173,10 @@ class Edge:
         else:
             self.requests += 1
 
-    def count(self, status: bytes) -> None:
-        """Count an answer by its code."""
-        self.answers[status] = self.answers.get(status, 0) + 1
+    def count_relayed(self, target: Target, status: bytes) -> None:
+        """Count an answer of ``target`` by its code."""
+        answers = self.environment_answers if target.environment_id else self.other_answers
+        answers[status] = answers.get(status, 0) + 1
 
     async def close(self) -> None:
         """Close what is not a client's: answers that are waited for, and targets."""
@@ -201,3 +215,7 @@ class Edge:
         """Say so if nothing is open any more."""
         if not self.clients and not self.tunnels:
             self.quiet.set()
+
+
+def _legible(answers: dict[bytes, int]) -> dict[str, int]:
+    return {code.decode(): number for code, number in answers.items()}

@@ -203,7 +203,7 @@ class Exchange:
         """Relay a response, of which ``data`` holds what has come of the body from ``start``."""
         transport = self.client.transport
         self._message = b""
-        self.client.edge.count(reply.head[9:12])
+        self.client.edge.count_relayed(self.target, reply.head[9:12])
         self._keeps_client, self._keeps_target = reply.keeps_client, reply.keeps_target
         length = reply.length
         if length == len(data) - start and len(data) < _MAX_JOINED_BYTES:
@@ -255,6 +255,7 @@ class Exchange:
         assert upstream is not None
         head = b"HTTP/1.1 " + with_space(status) + without_length(headers.kept) + UPGRADE
         client.transport.write(head + self.request.headers.cors + b"\r\n\r\n")
+        client.edge.opened_websockets += 1
         self.target.forget(upstream)
         self._end()
         Tunnel(client, upstream, self.target, from_client=client.leave(), from_environment=rest)

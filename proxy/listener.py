@@ -59,6 +59,7 @@ class Proxy:
                     lambda: Client(self._edge), sock=sock, backlog=BACKLOG, **tls
                 )
             )
+        self._edge.lag.start()
         self._sweep()
 
     @property
@@ -100,6 +101,7 @@ class Proxy:
             client.transport.abort()
         await self._becomes_quiet(self._settings.linger_timeout_s)
         await edge.close()
+        edge.lag.stop()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None

@@ -108,6 +108,8 @@ _PROBES: dict[str, Callable[[], str]] = {
     "chp": _chp,
     "wrk": _command("wrk"),
     "btrfs": _btrfs,
+    "prometheus": _command("prometheus"),
+    "promtool": _command("promtool"),
     "perl": _command("perl"),
     "openssl": _command("openssl"),
     "setpriv": _command("setpriv"),

@@ -19,7 +19,6 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from culler.disk import DiskWatch
 from culler.loop import Culler
@@ -44,7 +43,7 @@ from web.departure import Departure
 from web.ending import end_all
 from web.environments_path import EnvironmentsWork
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
-from web.metrics import DataPathCollector, application_of
+from web.metrics.instruments import Instruments
 from web.origin import hosts_of
 from web.private_socket import private_socket
 from web.public_port import PublicPort
@@ -88,6 +87,7 @@ class _Site:
         self._stack = stack
         self._tasks: list[asyncio.Task[None]] = []
         self._departure = Departure(settings.drain_delay)
+        self._instruments = Instruments()
 
     async def open(self) -> Running:
         """Build and start everything."""
@@ -95,6 +95,8 @@ class _Site:
         self._certificate = _usable_certificate(settings)
         prepare_state(settings.state)
         self._signals = Signals(self._stack)
+        self._instruments.lag.start()
+        self._stack.callback(self._instruments.lag.stop)
         url, connection = await self._connect()
         shared = SharedSecret(Store(connection), settings.state / SECRET_KEY)
         own = settings.secret_key
@@ -123,6 +125,7 @@ class _Site:
             templates=catalogue.templates,
             settings=settings.culling,
             flush=self._flush,
+            recorder=self._instruments.recorder,
         )
         disk = DiskWatch(
             store=Store(connection),
@@ -139,6 +142,7 @@ class _Site:
             max_starting=settings.max_starting,
             mount=settings.base_url,
             duties=(culler.run, disk.run) if own else (culler.run, disk.run, shared.keep),
+            recorder=self._instruments.recorder,
         )
         if settings.on_exit == "stop":
             ends = partial(end_all, core.store, choice.backend, catalogue.templates)
@@ -186,7 +190,7 @@ class _Site:
             url = embedded.url
         else:
             url = settings.redis_url.get_secret_value()
-        connection = Connection(url, Keys(settings.instance))
+        connection = Connection(url, Keys(settings.instance), self._instruments.recorder)
         self._stack.push_async_callback(connection.close)
         try:
             await Store(connection).ping()
@@ -251,12 +255,11 @@ class _Site:
             raise no_workers() from error
         await port.follow()
         if settings.metrics_port is not None:
-            registry = CollectorRegistry()
-            registry.register(DataPathCollector(self._path))
+            application = self._instruments.application(core, self._path)
             side = Side(
                 settings.metrics_host, settings.metrics_port, "--metrics-host", "--metrics-port"
             )
-            await serve_beside(self._stack, port, application_of(registry), side)
+            await serve_beside(self._stack, port, application, side)
         return port.number
 
     async def _unless_followed(self, end: Callable[[], Awaitable[None]]) -> None:

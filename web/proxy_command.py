@@ -21,7 +21,6 @@ from spawner.errors import StoreUnavailable
 from spawner.store.connection import Connection
 from spawner.store.keys import Keys
 from spawner.store.proxy_routes import RouteStore
-from web import proxy_metrics
 from web.addresses import every_if_unset, is_loopback
 from web.certificate import CertificateFiles
 from web.config import NOT_REDIS, REDIS_SCHEMES
@@ -29,6 +28,7 @@ from web.config_errors import ConfigError
 from web.data_path import Here, data_path
 from web.dialects.chp import RoutesApi
 from web.logs import LogStyle
+from web.metrics import proxy_command as proxy_metrics
 from web.prefixes_path import PrefixesWork
 from web.public_port import PublicPort
 from web.route_book import RouteBook

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Give this machine what the tests need: a Docker engine, a registry, a Redis, a browser,
-# other proxies to compare ours with, images.
+# other proxies to compare ours with, Prometheus, images.
 #
 # Run before the tests, by hand or by make. As root on Debian it installs what is
 # missing; elsewhere it says why it cannot, and goes on: the tests that need it are
@@ -38,6 +38,7 @@ missing() { # the packages that this machine lacks
     command -v haproxy >/dev/null || echo haproxy
     command -v wrk >/dev/null || echo wrk
     command -v mkfs.btrfs >/dev/null || echo btrfs-progs
+    command -v prometheus >/dev/null && command -v promtool >/dev/null || echo prometheus
     command -v npm >/dev/null || echo npm
     # Where the kernel has AppArmor, Docker starts nothing without its parser.
     [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null || echo apparmor

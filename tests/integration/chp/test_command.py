@@ -124,8 +124,8 @@ async def test_8_19_requests_and_routes_are_counted(tmp_path: Path) -> None:
             'requests_api{status="201"} 1.0',
             "api_route_add 1.0",
             "tmpenv_proxy_routes 1.0",
-            'tmpenv_proxy_answers_total{code="200"} 2.0',
-            'tmpenv_proxy_answers_total{code="502"} 0.0',
+            'tmpenv_proxy_answers_total{class="target",code="200"} 2.0',
+            'tmpenv_proxy_answers_total{class="edge",code="502"} 0.0',
             "tmpenv_proxy_workers 1.0",
         ):
             assert line in text.splitlines()

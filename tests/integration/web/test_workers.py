@@ -127,7 +127,7 @@ async def test_what_all_of_them_count_is_summed(tmp_path: Path) -> None:
             async with serving.session.get(f"http://127.0.0.1:{port}/metrics") as response:
                 lines = (await response.text()).splitlines()
             return {
-                'tmpenv_proxy_answers_total{code="410"} 24.0',
+                'tmpenv_proxy_answers_total{class="edge",code="410"} 24.0',
                 f"tmpenv_proxy_workers {WORKERS}.0",
                 "tmpenv_proxy_websockets 0.0",
             } <= set(lines)
