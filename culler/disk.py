@@ -17,6 +17,7 @@ from datetime import timedelta
 from spawner.backends.base import Backend
 from spawner.errors import BackendUnavailable
 from spawner.model import Environment, Phase, Template
+from spawner.recorder import UNRECORDED, Recorder
 from spawner.store.store import Store
 from spawner.units import size_text
 
@@ -44,6 +45,7 @@ class DiskWatch:
     templates: Mapping[str, Template]
     #: Between two measurements of all.
     interval: timedelta
+    recorder: Recorder = UNRECORDED
 
     async def run(self, fence: int) -> None:
         """Work until cancelled, never for more than half of the time."""
@@ -80,6 +82,7 @@ class DiskWatch:
         )
         if not is_ended:
             return
+        self.recorder.culled(environment.template, REASON)
         await self.store.note(environment.id, detail)
         log.info(
             "Environment culled",

@@ -132,6 +132,7 @@ class _Site:
             backend=choice.backend,
             templates=catalogue.templates,
             interval=settings.culling.disk_interval,
+            recorder=self._instruments.recorder,
         )
         core = Core(
             connection,

@@ -9,6 +9,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from culler import disk
 from culler.policy import Reason
 from spawner.errors import (
     BackendForbidden,
@@ -102,7 +103,7 @@ class Measures:
                 self._handout_s.labels(template, way)
             for why in get_args(Refusal):
                 self._handouts.labels(template, why)
-            for reason in get_args(Reason):
+            for reason in (*get_args(Reason), disk.REASON):
                 self._culls.labels(template, reason)
 
     def handed_out(self, template: str, way: Way, took_s: float) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from culler.disk import DiskWatch
 from spawner.backends.memory import MemoryBackend, World
 from spawner.backends.memory_faults import (
     HoldsStarts,
@@ -52,6 +53,9 @@ class Told(Unrecorded):
 
     def failed_to_start(self, template: str) -> None:
         self._note("failed", template)
+
+    def culled(self, template: str, reason: str) -> None:
+        self._note("culled", template, reason)
 
     def found(self, finding: Finding, number: int = 1) -> None:
         self.facts[finding,] += number
@@ -263,6 +267,26 @@ async def test_a_start_that_a_crash_cut_short_is_told_as_an_orphan(deploy: Make)
         await deploy.told.hears("orphan")
 
     assert deploy.told.facts["orphan",] == 1
+
+
+async def test_who_is_ended_for_what_is_on_its_disk_is_told_as_culled(deploy: Make) -> None:
+    backend = MemoryBackend()
+    async with deploy(backend, ONE, templates=(Template(name="t", disk=10 << 20),)) as tmpenv:
+        await tmpenv.until_spares(1)
+        session = await tmpenv.service.launch("t", within=WITHIN)
+        backend.world.residents[session.id].written = 11 << 20
+        disk = DiskWatch(
+            store=tmpenv.store,
+            backend=backend,
+            templates=tmpenv.service.templates,
+            interval=timedelta(seconds=1),
+            recorder=deploy.told,
+        )
+
+        await disk.look(session.fence)
+        await disk.look(session.fence)
+
+    assert deploy.told.facts["culled", "t", "disk"] == 1
 
 
 async def test_answers_of_the_store_are_timed_and_its_silence_is_told(
