@@ -29,6 +29,8 @@ _REFUSALS: dict[str, Refusal | None] = {
     "key_reused": None,
     # Nobody waited any more, or it was refused elsewhere, and counted there.
     "launch_lapsed": None,
+    # The operator wants it so.
+    "draining": None,
 }
 
 
