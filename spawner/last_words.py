@@ -25,12 +25,12 @@ class LastWords:
     tokens: Tokens
 
     async def of(self, environment_id: str, template: Template | None) -> str:
-        """Give its last lines without its token and its template's variables; never fail."""
+        """Give its last lines without its keys and its template's variables; never fail."""
         try:
             printed = await self.backend.tail(environment_id, _LINES)
         except ServiceError:
             return ""
-        secrets = [self.tokens.token(environment_id)]
+        secrets = [self.tokens.token(environment_id), self.tokens.egress(environment_id)]
         if template is not None:
             secrets += template.env.values()
         return masked(printed, secrets)

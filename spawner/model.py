@@ -11,8 +11,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
+from spawner.egress import parse
 from spawner.units import Duration, Limit, Size
 
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -43,6 +51,27 @@ class Auth(StrEnum):
     COOKIE = "cookie"  # having been given it; the proxy presents the token for that browser
     URL = "url"  # its token, which the environment itself asks for
     NONE = "none"  # nothing, and there is no token
+
+
+def _egress(value: object) -> object:
+    if isinstance(value, str):
+        if value not in ("open", "none"):
+            raise ValueError(
+                f'"{value}" is neither "open" nor "none"; write a list to allow some hosts: '
+                '["pypi.example.org", "*.example.org:8443"]'
+            )
+        return value
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError('write "open", "none", or a list of hosts')
+    if not value:
+        raise ValueError('the list is empty; write "none" to allow no host')
+    for one in value:
+        parse(one)
+    return tuple(one.strip().lower() for one in value)
+
+
+#: Everything, nothing, or the hosts that are listed (:mod:`spawner.egress`).
+Egress = Annotated[Literal["open", "none"] | tuple[str, ...], BeforeValidator(_egress)]
 
 
 class Template(BaseModel):
@@ -80,7 +109,11 @@ class Template(BaseModel):
     )
     user: str = Field("", description="uid[:gid] to run as; the image's user where empty")
     allow_root: bool = Field(default=False, description="Let the image run as root")
-    egress: Literal["open", "none"] = Field("open", description="Reach of the network")
+    egress: Egress = Field(
+        "open",
+        description='What it reaches: everything, nothing, or the listed hosts: ["example.org", '
+        '"*.example.org", "example.org:8443", "10.0.0.0/8:5432"] (docs/egress.md)',
+    )
     mounts: tuple[str, ...] = Field((), description="Host mounts: /host:/inside[:ro|rw]")
     auth: Auth = Field(
         Auth.PROXY,

@@ -102,6 +102,7 @@ class Starter:
             base_path=base_path(environment_id, self.mount),
             template=template,
             token=token,
+            egress_key=self.tokens.egress(environment_id),
         )
         return await self.backend.start(order)
 

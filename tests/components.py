@@ -24,6 +24,8 @@ JUPYTER = "tmpenv-test/jupyter"
 HUB = Path(sys.prefix) / "hub" / "bin" / "jupyterhub"
 #: Of npm; tests/provision/provision.sh puts it there.
 CHP = Path(sys.prefix) / "chp" / "node_modules" / ".bin" / "configurable-http-proxy"
+#: Users other than root seldom have the system's directories on their path.
+_SYSTEM = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 def _daemon() -> str:
@@ -111,6 +113,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "prometheus": _command("prometheus"),
     "promtool": _command("promtool"),
     "perl": _command("perl"),
+    "nft": lambda: "" if shutil.which("nft", path=_SYSTEM) else "nft is not installed",
     "openssl": _command("openssl"),
     "setpriv": _command("setpriv"),
     "root": lambda: "" if os.geteuid() == 0 else "these tests need root",

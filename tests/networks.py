@@ -1,6 +1,9 @@
 """Remove what tests made on a Docker daemon that others use too."""
 
+import shutil
+import subprocess
 import time
+from typing import Any
 
 from docker import APIClient
 from docker.errors import APIError, NotFound
@@ -30,4 +33,12 @@ def remove_networks(client: APIClient, label: str) -> bool:
                 time.sleep(0.2)
             else:
                 break
+        _remove_rules(network)
     return True
+
+
+def _remove_rules(network: dict[str, Any]) -> None:
+    bridge = (network["Options"] or {}).get("com.docker.network.bridge.name")
+    if bridge and (nft := shutil.which("nft")):
+        table = [nft, "delete", "table", "inet", bridge]
+        subprocess.run(table, check=False, capture_output=True)

@@ -11,7 +11,7 @@ taken has touched nothing.
 import asyncio
 import signal
 import stat
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,11 +22,13 @@ from aiohttp import web
 
 from culler.disk import DiskWatch
 from culler.loop import Culler
+from proxy.forward import Forward
 from proxy.workers import WorkersFailed
 from spawner.catalogue import Catalogue
 from spawner.core import Core
 from spawner.errors import StoreUnavailable
 from spawner.identity import Tokens
+from spawner.model import Template
 from spawner.store.connection import Connection
 from spawner.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from spawner.store.keys import Keys
@@ -40,6 +42,7 @@ from web.certificate import CertificateFiles
 from web.config import Settings
 from web.data_path import data_path
 from web.departure import Departure
+from web.egress import EgressLists
 from web.ending import end_all
 from web.environments_path import EnvironmentsWork
 from web.key_files import API_KEY, SECRET_KEY, prepare_state, read_or_make_key
@@ -88,6 +91,8 @@ class _Site:
         self._tasks: list[asyncio.Task[None]] = []
         self._departure = Departure(settings.drain_delay)
         self._instruments = Instruments()
+        #: Nobody is let out before they are known.
+        self._templates: Mapping[str, Template] = {}
 
     async def open(self) -> Running:
         """Build and start everything."""
@@ -101,7 +106,16 @@ class _Site:
         shared = SharedSecret(Store(connection), settings.state / SECRET_KEY)
         own = settings.secret_key
         secret = own.get_secret_value() if own else await shared.agree()
-        choice = await choose_backend(settings)
+        tokens = Tokens(secret)
+        lists = EgressLists(
+            Store(connection),
+            tokens,
+            lambda: self._templates,
+            settings.docker.denied_networks,
+        )
+        way_out = Forward(lists)
+        self._stack.push_async_callback(way_out.close)
+        choice = await choose_backend(settings, way_out.listen)
         self._stack.push_async_callback(choice.backend.close)
         self._log = logs.style_of(settings, backend=choice.backend.name)
         logs.send(self._log)
@@ -111,13 +125,12 @@ class _Site:
         await agreement.check()
         recipes = recipes_for(settings, choice.backend.name)
         catalogue = Catalogue(RecipeStore(connection), recipes.templates, recipes.pools)
+        self._templates = catalogue.templates
         try:
             await catalogue.read()
         except StoreUnavailable as error:
             raise no_redis(url) from error
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
-
-        tokens = Tokens(secret)
         culler = Culler(
             store=Store(connection),
             tokens=tokens,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from spawner.backends.base import Backend
 from spawner.backends.docker import DockerBackend
+from spawner.backends.docker_network import OpenWayOut, no_way_out
 from spawner.backends.process import ProcessBackend
 from spawner.errors import BackendUnavailable
 from web.config import Settings
@@ -24,15 +25,17 @@ class Choice:
     reason: str = ""
 
 
-async def choose_backend(settings: Settings) -> Choice:
+async def choose_backend(settings: Settings, open_way_out: OpenWayOut = no_way_out) -> Choice:
     """Choose a backend and open it; the caller closes it.
+
+    ``open_way_out`` has the way to the hosts of a list listen.
 
     Raises:
         StartError: The one that was asked for cannot be used.
     """
     if settings.backend == "process":
         return Choice(await _opened(_process(settings)))
-    docker = DockerBackend(settings.instance, settings.docker)
+    docker = DockerBackend(settings.instance, settings.docker, open_way_out=open_way_out)
     if settings.backend == "docker":
         return Choice(await _opened(docker))
     reason = await _why_not(docker, settings)

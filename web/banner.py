@@ -48,6 +48,8 @@ def _notes(running: Running) -> Iterator[str]:
     choice = running.choice
     if choice.reason:
         yield f"Not on Docker: {choice.reason}"
+    if choice.backend.gap:
+        yield f"WARNING: {choice.backend.gap}"
     if choice.backend.warning:
         yield f"WARNING: {choice.backend.warning}"
         if os.geteuid() == 0:

@@ -19,6 +19,10 @@ from web.config import BUILTIN, Settings
 from web.secrets_masked import is_secret
 
 Location = tuple[str | int, ...]
+NO_WALL = (
+    'only "open" can be had on the process backend, where nothing holds a process back; '
+    'set egress = "open", or use --backend docker'
+)
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -130,6 +134,12 @@ def cross_checks(settings: Settings) -> list[Fault]:
             for name, template in settings.templates.items()
             for key, text in docker_faults(template, settings.docker.reach)
         ]
+    if settings.backend == "process":
+        faults += [
+            Fault(("templates", name, "egress"), NO_WALL)
+            for name, template in settings.templates.items()
+            if template.egress != "open"
+        ]
     if settings.ssl_cert is None:
         faults += [
             Fault((key,), "needs ssl_cert, the certificate that it is for")
@@ -150,9 +160,9 @@ def docker_faults(template: Template, reach: str) -> Iterator[tuple[tuple[str, .
     """Find what the docker backend could not run: the key at fault, if it is there, and why."""
     if not template.image:
         yield (), 'the docker backend needs an image; set image = "…" in this table'
-    if template.egress == "none" and reach == "loopback":
+    if template.egress != "open" and reach == "loopback":
         text = (
-            '"none" cannot be had where environments are reached by loopback; '
+            'only "open" can be had where environments are reached by loopback; '
             'set egress = "open", or reach = "address" in [docker]'
         )
         yield ("egress",), text

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from spawner.model import Pool, Template
 from web.config import Settings
-from web.config_errors import ConfigError, Source, docker_faults, explain
+from web.config_errors import NO_WALL, ConfigError, Source, docker_faults, explain
 
 
 class Recipes(BaseModel):
@@ -58,4 +58,6 @@ def backend_faults(template: Template, backend: str, reach: str) -> list[str]:
         return [": ".join((*key, text)) for key, text in docker_faults(template, reach)]
     if backend == "process" and template.command is None:
         return ["command: the process backend has no image that would bring a command"]
+    if backend == "process" and template.egress != "open":
+        return [f"egress: {NO_WALL}"]
     return []

@@ -34,6 +34,8 @@ class Order:
     template: Template
     #: Never logged; given to the environment as ``TMPENV_TOKEN``; empty for auth "none".
     token: str = field(repr=False)
+    #: Opens the way out for a template that lists what it reaches; never logged.
+    egress_key: str = field(default="", repr=False)
 
     def variables(self, *, ip: str, port: int) -> dict[str, str]:
         """Give the environment variables that every backend sets, the template's last."""
@@ -103,6 +105,10 @@ class Backend(Protocol):
     @property
     def warning(self) -> str:
         """Say what a visitor and an operator must know (no isolation); empty for nothing."""
+
+    @property
+    def gap(self) -> str:
+        """Say what of the promised isolation is not enforced here, and why; empty for nothing."""
 
     async def open(self) -> None:
         """Make ready what all environments share (networks); idempotent.

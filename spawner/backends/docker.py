@@ -7,9 +7,11 @@ that the labels of the containers do not say.
 One bridge carries about a thousand containers: the kernel allows it no more.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from docker import APIClient
@@ -22,16 +24,18 @@ from spawner.backends.docker_errors import status_of
 from spawner.backends.docker_events import endings
 from spawner.backends.docker_images import Images
 from spawner.backends.docker_logs import follow
-from spawner.backends.docker_network import Networks
+from spawner.backends.docker_network import Networks, OpenWayOut, no_way_out
 from spawner.backends.docker_run import CannotHold, NetworkGone, find, launch, remove
 from spawner.backends.docker_settings import DockerSettings
 from spawner.backends.docker_spec import (
     ENVIRONMENT,
     INSTANCE,
     KIND,
+    check,
     container_name,
     container_spec,
     is_root,
+    network_kind,
     runs_as_root,
 )
 from spawner.backends.docker_view import from_inspect, from_list
@@ -49,7 +53,14 @@ class DockerBackend(Backend):
     name = "docker"
     warning = ""
 
-    def __init__(self, instance: str, settings: DockerSettings | None = None) -> None:
+    def __init__(
+        self,
+        instance: str,
+        settings: DockerSettings | None = None,
+        *,
+        open_way_out: OpenWayOut = no_way_out,
+    ) -> None:
+        """Bind everything; ``open_way_out`` has the way to the hosts of a list listen."""
         self._instance = instance
         self._settings = settings or DockerSettings()
         self._starts = DockerLane("start", self._settings, self._settings.start_threads)
@@ -61,15 +72,30 @@ class DockerBackend(Backend):
         #: What the daemon says of itself; empty once it has refused to hold layers to a size.
         self._info: Json | None = None
         self._images = Images(queries=self._queries, pulls=self._pulls)
-        self._networks = Networks(instance, self._queries)
+        self._networks = Networks(
+            instance, self._settings, self._queries, open_way_out=open_way_out
+        )
+        self._keeping: asyncio.Task[None] | None = None
         self._starting = InFlight[Address]()
         #: Whose end is of our own doing; the oldest are forgotten.
         self._ended: deque[str] = deque(maxlen=1024)
 
+    @property
+    def gap(self) -> str:
+        return self._networks.firewall.gap
+
     async def open(self) -> None:
-        await self._networks.ensure("open", again=True)
+        with suppress(StartFailed):  # each start says so again, and :attr:`gap` says it now
+            await self._networks.ensure("open", again=True)
+        if self._keeping is None:
+            await self._networks.firewall.clear_away()
+            await self._networks.sweep()
+            self._keeping = asyncio.create_task(self._networks.keep(), name="docker networks")
 
     async def close(self) -> None:
+        if self._keeping:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
         for pending in (self._starting, self._images, self._networks):
             await pending.close()
         lanes = (self._starts, self._stops, self._pulls, self._queries, self._measurements)
@@ -124,29 +150,34 @@ class DockerBackend(Backend):
 
     async def _start(self, order: Order) -> Address:
         template = order.template
-        spec = container_spec(
-            order, instance=self._instance, created=datetime.now(UTC), settings=self._settings
-        )
+        check(template, self._settings)
         image = await self._images.look(template.image)
         if is_root(template.user or image.user) and not template.allow_root:
             raise runs_as_root(template)
         if self._info is None:
             self._info = await self._queries.run(_info)
-        if limit := storage_opt(self._info, template.disk, image.size):
-            spec["HostConfig"]["StorageOpt"] = limit
-        await self._networks.ensure(template.egress)
+        limit = storage_opt(self._info, template.disk, image.size)
         try:
-            started = await self._launch(order.id, spec)
+            started = await self._launch(order, limit)
         except NetworkGone:
-            await self._networks.ensure(template.egress, again=True)
-            started = await self._launch(order.id, spec)
+            started = await self._launch(order, limit, again=True)
         except ImageUnavailable:
             self._images.forget(template.image)
             raise
         return await self._address_of(started, order)
 
-    async def _launch(self, environment_id: str, spec: Json) -> Json:
-        name = container_name(self._instance, environment_id)
+    async def _launch(self, order: Order, limit: Json | None, *, again: bool = False) -> Json:
+        gateway = await self._networks.ensure(network_kind(order.template), again=again)
+        spec = container_spec(
+            order,
+            instance=self._instance,
+            created=datetime.now(UTC),
+            settings=self._settings,
+            gateway=gateway,
+        )
+        if limit:
+            spec["HostConfig"]["StorageOpt"] = limit
+        name = container_name(self._instance, order.id)
         try:
             return await self._starts.run(launch, name, spec, self._instance)
         except CannotHold:

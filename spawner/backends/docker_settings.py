@@ -1,9 +1,10 @@
 """What an operator can set about Docker."""
 
 import sys
-from typing import Literal
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from spawner.units import Size
 
@@ -11,6 +12,25 @@ from spawner.units import Size
 def _usual_reach() -> Literal["address", "loopback"]:
     # Docker Desktop runs containers in a virtual machine: their addresses lead nowhere here.
     return "address" if sys.platform == "linux" else "loopback"
+
+
+def _split(value: object) -> object:
+    # A variable of the environment holds a list as people write one.
+    if isinstance(value, str):
+        return [item for item in (part.strip() for part in value.split(",")) if item]
+    return value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+#: Where machines find what nobody else should: link-local addresses, and the metadata
+#: services of clouds that have them elsewhere.
+_METADATA = tuple(
+    ip_network(text)
+    for text in (
+        *("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128"),
+        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),
+    )
+)
 
 
 class DockerSettings(BaseModel):
@@ -29,3 +49,24 @@ class DockerSettings(BaseModel):
     query_threads: int = Field(4, ge=1, description="Questions at once")
     timeout_s: int = Field(60, ge=1, description="Longest wait for an answer of the daemon")
     log_size: Size = Field(10 << 20, ge=1 << 10, description="Log kept of each environment")
+    firewall: Literal["auto", "require", "off"] = Field(
+        "auto",
+        description="Rules of this machine's firewall around environments: auto warns where they "
+        "cannot be had, require starts nothing there (docs/egress.md)",
+    )
+    firewall_image: str = Field(
+        "", description="Image with nft that sets up the firewall where tmpenv itself may not"
+    )
+    host_ports: Annotated[tuple[Port, ...], BeforeValidator(_split)] = Field(
+        (), description="Ports of this machine that environments with open egress may reach"
+    )
+    denied_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)] = (
+        Field(
+            _METADATA,
+            description="Networks that environments with open egress do not reach, but for name "
+            "servers there; add the private ones",
+        )
+    )
+    egress_port: Port = Field(
+        3128, description="Port, on the bridge alone, of the way out to the hosts of a list"
+    )

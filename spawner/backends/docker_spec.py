@@ -43,28 +43,34 @@ def container_name(instance: str, environment_id: str) -> str:
     return f"tmpenv-{instance}-{environment_id}"
 
 
-def network_name(instance: str, egress: str) -> str:
+def network_kind(template: Template) -> str:
+    """Name the kind of network that a template is on: "open", "none" or "listed"."""
+    return template.egress if isinstance(template.egress, str) else "listed"
+
+
+def network_name(instance: str, kind: str) -> str:
     """Name the network on which environments of an instance are."""
-    return f"tmpenv-{instance}" if egress == "open" else f"tmpenv-{instance}-internal"
+    suffix = {"open": "", "none": "-internal", "listed": "-listed"}
+    return f"tmpenv-{instance}{suffix[kind]}"
 
 
-def network_spec(instance: str, egress: str) -> Json:
+def network_spec(instance: str, kind: str) -> Json:
     """Give what a network is created with, in the SDK's words.
 
-    Neighbours do not reach each other. With egress "none" nothing beyond this
-    machine is reached; the machine itself still is, as far as its firewall
-    lets packets in from the bridge.
+    Neighbours do not reach each other. Of those that are not open Docker lets
+    nothing out; what of this machine is reached is for its firewall to say
+    (:mod:`spawner.backends.docker_rules`).
 
     The name of the bridge follows from the network's. Docker 20 lets two
     networks have one name when they are made at once, but never one bridge: so
     it is the bridge that keeps two processes from making two.
     """
-    name = network_name(instance, egress)
+    name = network_name(instance, kind)
     return {
         "name": name,
         "check_duplicate": True,
         "driver": "bridge",
-        "internal": egress == "none",
+        "internal": kind != "open",
         "labels": {INSTANCE: instance, KIND: "network"},
         "options": {
             "com.docker.network.bridge.enable_icc": "false",
@@ -93,9 +99,11 @@ def labels_of(order: Order, instance: str, created: datetime) -> dict[str, str]:
 
 
 def container_spec(
-    order: Order, *, instance: str, created: datetime, settings: DockerSettings
+    order: Order, *, instance: str, created: datetime, settings: DockerSettings, gateway: str = ""
 ) -> Json:
     """Give the body of ``POST /containers/create``.
+
+    ``gateway`` is this machine's address on the network, where the way out is.
 
     Raises:
         StartFailed: The template asks for what cannot be had.
@@ -104,6 +112,8 @@ def container_spec(
     check(template, settings)
     port = f"{template.port}/tcp"
     variables = order.variables(ip=EVERYWHERE, port=template.port)
+    if network_kind(template) == "listed":
+        variables = way_out(order, gateway, settings.egress_port) | variables
     spec: Json = {
         "Image": template.image,
         "Env": [f"{name}={value}" for name, value in variables.items()],
@@ -128,19 +138,28 @@ def check(template: Template, settings: DockerSettings) -> None:
     """
     if not template.image:
         raise StartFailed(f'The template "{template.name}" has no image: set image = "…".')
-    if template.egress == "none" and settings.reach == "loopback":
+    if template.egress != "open" and settings.reach == "loopback":
         # Docker publishes no ports of an internal network; a bridge that is merely not
         # masqueraded would still let packets out.
         raise StartFailed(
-            f'The template "{template.name}" has egress = "none", which cannot be combined with '
-            'reach = "loopback": set reach = "address", or egress = "open".'
+            f'The template "{template.name}" has an egress other than "open", which cannot be '
+            'combined with reach = "loopback": set reach = "address", or egress = "open".'
         )
+
+
+def way_out(order: Order, gateway: str, port: int) -> dict[str, str]:
+    """Give the variables by which programs find the way to the hosts of the list."""
+    url = f"http://{order.id}:{order.egress_key}@{gateway}:{port}"
+    return {
+        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), url),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
+    }
 
 
 def host_spec(template: Template, instance: str, settings: DockerSettings) -> Json:
     """Give the confinement of a template's containers."""
     spec: Json = {
-        "NetworkMode": network_name(instance, template.egress),
+        "NetworkMode": network_name(instance, network_kind(template)),
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true"],
         "PidsLimit": template.pids,
@@ -162,6 +181,10 @@ def host_spec(template: Template, instance: str, settings: DockerSettings) -> Js
             },
         },
     }
+    if template.egress != "open":
+        # Docker's own name server would pass questions on, from the host where the host's is
+        # on loopback, and questions can carry anything. This one is the container's loopback.
+        spec["Dns"] = ["127.0.0.1"]
     if template.mounts:
         spec["Mounts"] = [_mount(text, template.name) for text in template.mounts]
     return spec

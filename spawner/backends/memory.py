@@ -161,6 +161,7 @@ class MemoryBackend(Backend):
 
     name = "memory"
     warning = "This backend runs nothing: it is for tests."
+    gap = ""
     #: What the environments started from here answer.
     status = 200
 

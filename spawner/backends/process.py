@@ -38,6 +38,7 @@ class ProcessBackend(Backend):
         "Environments are plain processes on this machine: nothing isolates them from each other "
         "or from the machine. This is for trying tmpenv without Docker, not for visitors."
     )
+    gap = ""
 
     def __init__(self, instance: str, state_dir: Path) -> None:
         self._keeper = Keeper(instance, Shelf(state_dir.absolute()))
@@ -123,6 +124,11 @@ class ProcessBackend(Backend):
             raise StartFailed(
                 f'The template "{order.template.name}" has no command, and without Docker there '
                 'is no image to bring one: set command = "…".'
+            )
+        if order.template.egress != "open":
+            raise StartFailed(
+                f'The template "{order.template.name}" has an egress other than "open", and '
+                "nothing holds back a process: use the docker backend."
             )
         address, descriptor = await self._run(self._keeper.launch, order)
         self._watch.watch(order.id, descriptor)

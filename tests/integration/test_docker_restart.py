@@ -1,19 +1,24 @@
 """A daemon that goes away and comes back, under one backend."""
 
 import asyncio
+import socket
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
+import docker
 import pytest
 
 from spawner.backends.docker import DockerBackend
 from spawner.backends.docker_settings import DockerSettings
+from spawner.backends.docker_spec import bridge_name, network_name
 from spawner.errors import BackendUnavailable
 from tests.components import TINY, require
 from tests.contract.rigs import DockerRig
 from tests.contract.test_backend import answers
+from tests.inside import reaches
 from tests.own_docker import OwnDocker
 
 
@@ -70,3 +75,47 @@ async def test_while_it_is_away_nothing_is_known_and_afterwards_all_is(
     for order in (before, after):
         await backend.stop(order.id, 1)
     assert await backend.list() == []
+
+
+@contextmanager
+def forwarding(*bridges: str) -> Iterator[None]:
+    """Let everything from some bridges through the machine's other firewall."""
+    rules = [["FORWARD", "-i", bridge, "-j", "ACCEPT"] for bridge in bridges]
+    for rule in rules:
+        subprocess.run(["iptables", "-I", *rule], check=True)
+    yield
+    for rule in rules:
+        subprocess.run(["iptables", "-D", *rule], check=True)
+
+
+async def test_our_firewall_needs_none_of_dockers_and_outlasts_the_daemon(
+    daemon: OwnDocker,
+) -> None:
+    """Where no rule is Docker's, and others allow everything, ours hold."""
+    require("nft")
+    rig = DockerRig(url=daemon.url, reach="address")
+    rig.client.close()
+    rig.client = docker.APIClient(base_url=daemon.url, version="auto")
+    backend, other = await rig.make(), await rig.make("two")
+    order, neighbour, foreign = rig.order(), rig.order(), rig.order()
+    await backend.start(order)
+    addresses = [await backend.start(neighbour), await other.start(foreign)]
+    await answers(neighbour, addresses[0])
+    await answers(foreign, addresses[1])
+    network = rig.client.inspect_network(network_name(rig.instance(), "open"))
+    bridges = [bridge_name(network_name(rig.instance(name), "open")) for name in ("one", "two")]
+
+    with socket.create_server(("0.0.0.0", 0)) as listener, forwarding(*bridges):
+        places = [(network["IPAM"]["Config"][0]["Gateway"], listener.getsockname()[1])]
+        places += [(address.host, address.port) for address in addresses]
+        before = [await reaches(rig, order, *place) for place in places]
+        await asyncio.to_thread(daemon.kill)
+        await asyncio.to_thread(daemon.start)
+        after = [await reaches(rig, order, *place) for place in places]
+        for bridge in bridges:
+            subprocess.run(["nft", "delete", "table", "inet", bridge], check=True)
+        without = [await reaches(rig, order, *place) for place in places]
+
+    assert before == after == [False, False, False]
+    assert without == [True, True, True]
+    await rig.clear()

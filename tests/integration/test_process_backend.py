@@ -68,6 +68,14 @@ async def test_a_template_without_command_is_told_what_it_lacks(rig: ProcessRig)
         await backend.start(rig.order(command=None))
 
 
+async def test_a_template_that_is_to_be_held_back_is_refused(rig: ProcessRig) -> None:
+    backend = await rig.make()
+
+    with pytest.raises(StartFailed, match="nothing holds back a process"):
+        await backend.start(rig.order(egress="none"))
+    assert await backend.start(rig.order(egress="open"))
+
+
 async def test_a_child_gets_nothing_of_ours(
     rig: ProcessRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

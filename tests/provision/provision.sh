@@ -28,6 +28,7 @@ missing() { # the packages that this machine lacks
     command -v docker >/dev/null && { command -v dockerd >/dev/null || answers; } || echo docker.io
     command -v docker-registry >/dev/null || echo docker-registry
     command -v iptables >/dev/null || echo iptables
+    command -v nft >/dev/null || echo nftables
     command -v redis-server >/dev/null || command -v valkey-server >/dev/null || echo redis-server
     command -v chromium >/dev/null || echo chromium
     command -v debootstrap >/dev/null || echo debootstrap

@@ -25,9 +25,11 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def spec_of(reach: str = "address", **changes: Any) -> dict[str, Any]:
     template = Template(**({"name": "t", "image": "i"} | changes))
-    order = Order(id="abc", base_path="/lab1/user/abc/", template=template, token="s3cret")
+    order = Order(
+        id="abc", base_path="/lab1/user/abc/", template=template, token="s3cret", egress_key="out"
+    )
     settings = DockerSettings(reach=reach)  # type: ignore[arg-type]
-    return container_spec(order, instance="x", created=NOW, settings=settings)
+    return container_spec(order, instance="x", created=NOW, settings=settings, gateway="172.30.0.1")
 
 
 def test_nothing_is_left_open() -> None:
@@ -72,9 +74,28 @@ def test_loopback_publishes_a_free_port_on_this_machine_alone() -> None:
     assert host["PortBindings"] == {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}
 
 
-def test_loopback_and_no_egress_cannot_be_combined() -> None:
+@pytest.mark.parametrize("egress", ["none", ["example.org"]])
+def test_loopback_and_a_narrower_egress_cannot_be_combined(egress: Any) -> None:
     with pytest.raises(StartFailed, match='set reach = "address"'):
-        spec_of("loopback", egress="none")
+        spec_of("loopback", egress=egress)
+
+
+def test_a_list_of_hosts_has_a_network_and_a_way_out_of_its_own() -> None:
+    spec = spec_of(egress=["example.org"], env={"no_proxy": "x"})
+    variables = dict(each.split("=", 1) for each in spec["Env"])
+
+    assert spec["HostConfig"]["NetworkMode"] == "tmpenv-x-listed"
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        assert variables[name] == "http://abc:out@172.30.0.1:3128"
+    assert variables["NO_PROXY"] == "localhost,127.0.0.1,::1"
+    assert variables["no_proxy"] == "x"  # the template's own come last
+
+
+@pytest.mark.parametrize("egress", ["none", ["example.org"]])
+def test_only_open_egress_asks_dockers_name_servers(egress: Any) -> None:
+    assert spec_of(egress=egress)["HostConfig"]["Dns"] == ["127.0.0.1"]
+    assert not {"Dns"} & set(spec_of()["HostConfig"])
+    assert not [each for each in spec_of()["Env"] if "proxy" in each.lower()]
 
 
 def test_no_image_is_said() -> None:
@@ -108,9 +129,9 @@ def test_others_are_not_root(user: str) -> None:
 
 
 def test_a_bridge_name_fits_the_kernel_and_follows_from_the_network() -> None:
-    names = {bridge_name(network_name("x" * 60, egress)) for egress in ("open", "none")}
+    names = {bridge_name(network_name("x" * 60, egress)) for egress in ("open", "none", "listed")}
 
-    assert len(names) == 2
+    assert len(names) == 3
     assert all(len(name) <= 15 for name in names)
 
 

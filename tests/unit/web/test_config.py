@@ -156,7 +156,7 @@ def test_an_unknown_key_names_the_nearest_right_one(tmp_path: Path) -> None:
                 '[templates.x]\nimage = "x"\negress = "none"'
             ),
             (
-                'templates.x.egress: "none" cannot be had where environments are reached by '
+                'templates.x.egress: only "open" can be had where environments are reached by '
                 'loopback; set egress = "open", or reach = "address" in [docker]'
             ),
         ),

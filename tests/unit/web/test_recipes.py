@@ -7,6 +7,7 @@ import pytest
 
 from spawner.model import Pool
 from web.banner import public_url
+from web.config_errors import ConfigError
 from web.config_sources import load
 from web.recipes import recipes_for
 from web.start_errors import StartError
@@ -54,9 +55,21 @@ def test_a_process_needs_a_command_and_a_container_an_image() -> None:
 def test_without_egress_a_container_is_not_reached_by_loopback() -> None:
     template = {"TMPENV_TEMPLATES__X__IMAGE": "x", "TMPENV_TEMPLATES__X__EGRESS": "none"}
 
-    with pytest.raises(StartError, match=r'templates\.x\.egress: "none" cannot be had'):
+    with pytest.raises(StartError, match=r'templates\.x\.egress: only "open" can be had'):
         recipes_for(load(environ=template | {"TMPENV_DOCKER__REACH": "loopback"}), "docker")
     assert recipes_for(load(environ=template | {"TMPENV_DOCKER__REACH": "address"}), "docker")
+
+
+@pytest.mark.parametrize("egress", ["none", '["example.org"]'])
+def test_a_process_cannot_be_held_back(egress: str) -> None:
+    template = {"TMPENV_TEMPLATES__X__COMMAND": "run", "TMPENV_TEMPLATES__X__EGRESS": egress}
+
+    with pytest.raises(
+        StartError, match=r'templates\.x\.egress: only "open" can be had on the pro'
+    ):
+        recipes_for(load(environ=template), "process")
+    with pytest.raises(ConfigError, match=r'EGRESS: only "open" can be had on the process backend'):
+        load(environ=template | {"TMPENV_BACKEND": "process"})
 
 
 @pytest.mark.parametrize(
