@@ -1,4 +1,4 @@
-"""Read durations and sizes as operators write them: ``90s``, ``10m``, ``512M``.
+"""Read durations, sizes, rates and shares as operators write them: ``10m``, ``512M``, ``3/min``.
 
 Pure. A bare number is in the base unit (seconds, bytes), so that what tmpnb's
 options took still reads the same. Both types go back to text in base units,
@@ -15,6 +15,9 @@ NEVER = timedelta.max
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+_PER_S = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "day": 86400.0}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|sec|m|min|h|d|day)")
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?")
 
 
@@ -65,6 +68,31 @@ def size_text(count: int) -> str:
             return f"{amount:.4g}{letter}"
         amount /= 1024
     return f"{amount:.4g}T"
+
+
+def parse_rate(text: str) -> float:
+    """Read ``"3/min"``, ``"200/h"``, ``"0.5/s"`` or ``"1000/day"``; give what comes in a second.
+
+    Raises:
+        ValueError: The text is no rate; the message shows the forms.
+    """
+    found = _RATE.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError(f'"{text}" is no rate: write 3/min, 200/h, 0.5/s or 1000/day')
+    return float(found[1]) / _PER_S[found[2]]
+
+
+def parse_share(text: str) -> float:
+    """Read ``"0.1%"`` or ``"0.001"``; give a number above 0 and below 1.
+
+    Raises:
+        ValueError: The text is no such share; the message shows the forms.
+    """
+    found = _SHARE.fullmatch(text.strip())
+    share = float(found[1]) / (100 if found[2] else 1) if found else 0.0
+    if not 0 < share < 1:
+        raise ValueError(f'"{text}" is no share between nothing and all: write 0.1% or 0.001')
+    return share
 
 
 Duration = Annotated[

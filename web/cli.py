@@ -13,6 +13,7 @@ from web.commands.cull import cull
 from web.commands.drain import drain
 from web.commands.logs import logs
 from web.commands.options import EPILOG as CLIENT_EPILOG
+from web.commands.pools import pools
 from web.commands.proxy import EPILOG as PROXY_EPILOG
 from web.commands.proxy import proxy
 from web.commands.serve import EPILOG as SERVE_EPILOG
@@ -35,6 +36,7 @@ for command in (status, stop, cull, drain, logs):
     app.command(epilog=CLIENT_EPILOG)(command)
 app.add_typer(template, name="template")
 app.add_typer(config, name="config")
+app.add_typer(pools, name="pools")
 
 
 def _print_version(is_wanted: bool) -> None:

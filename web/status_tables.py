@@ -16,10 +16,10 @@ def show(status: dict[str, Any], console: Console) -> None:
     console.print(f"tmpenv {status['version']}, instance {status['instance']}, on {backend}\n")
     if status["drain"]["draining"]:
         console.print("Draining: nothing is handed out. tmpenv drain --off takes that back.\n")
-    _show(_pools(status["pools"]), console)
+    show_table(_pools(status["pools"]), console)
     console.print()
     if status["environments"]:
-        _show(_environments(status["environments"], status["now"]), console)
+        show_table(_environments(status["environments"], status["now"]), console)
     else:
         console.print("There are no environments.")
 
@@ -77,7 +77,7 @@ def show_findings(findings: list[dict[str, Any]], console: Console) -> None:
             "-" if due is None else _span(due),
             one["kept_by"] or one["reason"] or "in use",
         )
-    _show(table, console)
+    show_table(table, console)
 
 
 def console_for_output() -> Console:
@@ -86,7 +86,8 @@ def console_for_output() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
 
 
-def _show(table: Table, console: Console) -> None:
+def show_table(table: Table, console: Console) -> None:
+    """Print a table: with lines on a terminal, else plainly, aligned by spaces."""
     if console.is_terminal:
         console.print(table)
         return
