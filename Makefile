@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Docker's daemon and ip stand where not every root looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: run test soak check fuzz bench conformance image clean
+.PHONY: run test soak check fuzz bench conformance image service-image clean
 
 run: $(VENV)/.lab
 	@scripts/setup.sh redis $(BIN)/python
@@ -44,6 +44,10 @@ conformance: $(VENV)/.dev
 # The default image of the docker backend.
 image:
 	images/build.sh jupyter tmpenv/jupyter $(ARGS)
+
+# tmpenv itself, for compose.yaml.
+service-image:
+	images/build.sh service tmpenv/tmpenv $(ARGS)
 
 $(VENV)/.created:
 	@scripts/setup.sh venv $(PYTHON) $(VENV)

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Build images/NAME as TAG, with what this machine needs to reach the package index.
+# "service" is tmpenv itself, by the Dockerfile at the root.
 #
 #   images/build.sh NAME TAG [docker build arguments…]
 #
@@ -14,7 +15,13 @@ shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-cp -R "$here/$name/." "$context"
+if [ "$name" = service ]; then
+    root=$(dirname "$here")
+    (cd "$root" && cp -R Dockerfile .dockerignore pyproject.toml README.md LICENSE \
+        proxy spawner culler web "$context")
+else
+    cp -R "$here/$name/." "$context"
+fi
 
 setting() { # the value that pip has for a setting, wherever it was set
     { "${PYTHON:-python3}" -m pip config list 2>/dev/null || true; } |

@@ -20,6 +20,8 @@ from spawner.store.embedded import EmbeddedRedisError, find_server
 
 TINY = "tmpenv-test/tiny"
 JUPYTER = "tmpenv-test/jupyter"
+#: tmpenv itself, by the Dockerfile at the root.
+SERVICE = "tmpenv-test/service"
 #: In a virtual environment of its own: nothing of ours is beside it.
 HUB = Path(sys.prefix) / "hub" / "bin" / "jupyterhub"
 #: Of npm; tests/provision/provision.sh puts it there.
@@ -99,6 +101,12 @@ _PROBES: dict[str, Callable[[], str]] = {
     "docker": _daemon,
     "tiny-image": _image(TINY),
     "jupyter-image": _image(JUPYTER),
+    "service-image": _image(SERVICE),
+    "caddy": _command("caddy"),
+    "docker-compose": _command("docker-compose"),
+    "systemd-analyze": _command("systemd-analyze"),
+    "prometheus": _command("prometheus"),
+    "promtool": _command("promtool"),
     "dockerd": _command("dockerd"),
     "redis-server": _redis,
     "docker-registry": _command("docker-registry"),

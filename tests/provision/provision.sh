@@ -37,6 +37,9 @@ missing() { # the packages that this machine lacks
     command -v ip >/dev/null || echo iproute2
     command -v nginx >/dev/null || echo nginx
     command -v haproxy >/dev/null || echo haproxy
+    command -v caddy >/dev/null || echo caddy
+    command -v docker-compose >/dev/null || echo docker-compose
+    command -v systemd-analyze >/dev/null || echo systemd
     command -v wrk >/dev/null || echo wrk
     command -v mkfs.btrfs >/dev/null || echo btrfs-progs
     command -v prometheus >/dev/null && command -v promtool >/dev/null || echo prometheus
@@ -200,3 +203,5 @@ image tiny "$(fingerprint "$here/tiny" "$base")" \
     env DOCKER_BUILDKIT=0 docker build --force-rm --tag tmpenv-test/tiny "$here/tiny"
 image jupyter "$(fingerprint "$root/images" "$base")" \
     "$root/images/build.sh" jupyter tmpenv-test/jupyter --build-arg BASE=tmpenv-test/base
+image service "$(fingerprint "$root"/{Dockerfile,.dockerignore,pyproject.toml,images/build.sh,proxy,spawner,culler,web} "$base")" \
+    "$root/images/build.sh" service tmpenv-test/service --build-arg BASE=tmpenv-test/base
