@@ -15,7 +15,7 @@ install_quietly() ( # PACKAGES…
     apt-get -qq install --yes --no-install-recommends "$@" || exit
     [ -d /run/systemd/system ] || exit 0
     for package in "$@"; do
-        case $package in redis-server | docker-registry | nginx | haproxy | prometheus)
+        case $package in redis-server | docker-registry | nginx | haproxy | caddy | prometheus)
             systemctl --quiet disable "$package" || true ;;
         esac
     done

@@ -130,7 +130,7 @@ engine() {
 
 fingerprint() { # of what an image is made from: files and words
     { for part in "$@"; do
-        if [ -e "$part" ]; then find "$part" -type f -print0 | sort -z | xargs -0 cat; else echo "$part"; fi
+        if [ -e "$part" ]; then find "$part" -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 cat; else echo "$part"; fi
     done; } | sha256sum | cut -c 1-16
 }
 
@@ -203,5 +203,6 @@ image tiny "$(fingerprint "$here/tiny" "$base")" \
     env DOCKER_BUILDKIT=0 docker build --force-rm --tag tmpenv-test/tiny "$here/tiny"
 image jupyter "$(fingerprint "$root/images" "$base")" \
     "$root/images/build.sh" jupyter tmpenv-test/jupyter --build-arg BASE=tmpenv-test/base
-image service "$(fingerprint "$root"/{Dockerfile,.dockerignore,pyproject.toml,images/build.sh,proxy,spawner,culler,web} "$base")" \
+service=("$root"/{Dockerfile,.dockerignore,pyproject.toml,images/build.sh,proxy,spawner,culler,web})
+image service "$(fingerprint "${service[@]}" "$base")" \
     "$root/images/build.sh" service tmpenv-test/service --build-arg BASE=tmpenv-test/base
