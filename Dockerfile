@@ -34,7 +34,7 @@ LABEL org.opencontainers.image.title="tmpenv" \
 RUN set -e; \
     apt-get -qq update; \
     DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends tini nftables >/dev/null; \
-    rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log; \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log; \
     # What the base brings to install more with is not to be had here.
     if python3 -c 'import pip' 2>/dev/null; then python3 -m pip uninstall --quiet --yes pip; fi; \
     groupadd --gid 10001 tmpenv; \

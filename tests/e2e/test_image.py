@@ -149,7 +149,7 @@ def test_the_image_has_what_serves_and_nothing_that_builds() -> None:
     size = int(docker("image", "inspect", "--format", "{{.Size}}", SERVICE))
     base = int(docker("image", "inspect", "--format", "{{.Size}}", "tmpenv-test/base"))
     print(f"the image has {size >> 20} MiB, of which the base has {base >> 20}")  # noqa: T201
-    assert size - base < 200 << 20
+    assert size - base < 120 << 20
 
 
 async def test_compose_brings_up_tmpenv_and_a_redis_that_keeps_everything(
