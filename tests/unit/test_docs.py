@@ -24,7 +24,7 @@ _COMMAND = re.compile(
     r"^\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/)?tmpenv ([a-z][a-z-]*(?: [a-z][a-z-]*)?)(?![\w:])(.*)"
 )
 #: What the documentation names before it has come; nothing stays here in a release.
-_AWAITED = {"config", "drain", "cull", "logs"}, {"metrics.md", "replicas.md", "egress.md"}
+_AWAITED = {"drain"}, {"metrics.md", "replicas.md", "egress.md"}
 #: What environments are told, and where settings are read from.
 _NOT_SETTINGS = {"ID", "BASE_PATH", "IP", "PORT", "TOKEN", "CONFIG"}
 
