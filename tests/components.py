@@ -105,8 +105,6 @@ _PROBES: dict[str, Callable[[], str]] = {
     "caddy": _command("caddy"),
     "docker-compose": _command("docker-compose"),
     "systemd-analyze": _command("systemd-analyze"),
-    "prometheus": _command("prometheus"),
-    "promtool": _command("promtool"),
     "dockerd": _command("dockerd"),
     "redis-server": _redis,
     "docker-registry": _command("docker-registry"),
