@@ -16,7 +16,7 @@ from spawner.backends.base import Backend, Observed
 from spawner.errors import BackendUnavailable
 from spawner.last_words import LastWords
 from spawner.lifecycle import COMING, ENDING
-from spawner.model import Auth, Environment, Phase, Template
+from spawner.model import Environment, Phase, Template
 from spawner.recorder import UNRECORDED, Recorder
 from spawner.store.store import Store
 
@@ -193,13 +193,12 @@ class Reconcile:
         """
         record = await self._store.find(stray.id)
         if record is None and stray.is_running and stray.address is not None:
-            template = self._templates.get(stray.template)
             await self._store.recover(
                 stray.id,
                 base_path=stray.base_path,
                 template=stray.template,
                 digest=stray.digest,
-                auth=template.auth if template else Auth.PROXY,
+                auth=stray.auth,
                 address=stray.address,
                 fence=fence,
             )

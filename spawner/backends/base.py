@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from spawner.model import Address, Template
+from spawner.model import Address, Auth, Template
 
 _PLACEHOLDER = re.compile(r"\{(base_path|port|ip|token|id)\}")
 #: Told how the fetching of an image goes: a short line for people.
@@ -84,6 +84,8 @@ class Observed:
     base_path: str
     template: str
     digest: str
+    #: Under which it was started, whatever its template says by now.
+    auth: Auth
     created_at: datetime
     is_running: bool
     address: Address | None

@@ -24,6 +24,7 @@ TEMPLATE = "tmpenv.template"
 DIGEST = "tmpenv.digest"
 PORT = "tmpenv.port"
 CREATED = "tmpenv.created"
+AUTH = "tmpenv.auth"
 ENVIRONMENT = "environment"
 #: Containers listen on all their addresses; who gets there is for the network to decide.
 EVERYWHERE = "0.0.0.0"  # noqa: S104
@@ -95,6 +96,7 @@ def labels_of(order: Order, instance: str, created: datetime) -> dict[str, str]:
         DIGEST: order.template.digest,
         PORT: str(order.template.port),
         CREATED: created.isoformat(),
+        AUTH: order.template.auth,
     }
 
 

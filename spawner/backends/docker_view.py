@@ -6,6 +6,7 @@ from datetime import datetime
 from spawner.backends.base import Observed
 from spawner.backends.docker_client import Json
 from spawner.backends.docker_spec import (
+    AUTH,
     BASE_PATH,
     CREATED,
     DIGEST,
@@ -16,7 +17,7 @@ from spawner.backends.docker_spec import (
     PORT,
 )
 from spawner.backends.docker_spec import TEMPLATE as TEMPLATE_LABEL
-from spawner.model import Address
+from spawner.model import Address, Auth
 
 _EXITED = re.compile(r"Exited \((-?\d+)\)")
 
@@ -81,6 +82,7 @@ def _observed(
         base_path=labels[BASE_PATH],
         template=labels[TEMPLATE_LABEL],
         digest=labels[DIGEST],
+        auth=Auth(labels.get(AUTH, Auth.PROXY)),
         created_at=datetime.fromisoformat(labels[CREATED]),
         is_running=running,
         address=address,

@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 from spawner.backends.base import Backend, Observed, Order, Progress
 from spawner.errors import StartFailed
-from spawner.model import Address, Template
+from spawner.model import Address, Auth, Template
 
 Endings = asyncio.Queue[tuple[str, str]]
 
@@ -57,6 +57,7 @@ class Resident:
     instance: str
     template: str
     digest: str
+    auth: Auth
     created_at: datetime
     variables: dict[str, str]
     command: list[str] | None
@@ -97,6 +98,7 @@ class Resident:
             base_path=self.base_path,
             template=self.template,
             digest=self.digest,
+            auth=self.auth,
             created_at=self.created_at,
             is_running=self.is_running,
             address=self.address if self.is_running else None,
@@ -266,6 +268,7 @@ class MemoryBackend(Backend):
             instance=self.instance,
             template=order.template.name,
             digest=order.template.digest,
+            auth=order.template.auth,
             created_at=datetime.now(UTC),
             variables=order.variables(ip=address.host, port=address.port),
             command=command,

@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from spawner.model import Auth
+
 #: A log longer than this is cut to its last part, whenever all environments are listed.
 _LOG_LIMIT = 8 << 20
 _LOG_KEPT = 1 << 20
@@ -44,6 +46,7 @@ class Record:
     digest: str
     created: str
     port: int
+    auth: str = Auth.PROXY
 
 
 class Shelf:

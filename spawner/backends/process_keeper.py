@@ -17,7 +17,7 @@ from spawner.backends.process_files import Record, Shelf
 from spawner.backends.process_spawn import IP, spawn
 from spawner.backends.process_watch import open_pidfd
 from spawner.errors import StartFailed, StopFailed
-from spawner.model import Address
+from spawner.model import Address, Auth
 
 
 class Keeper:
@@ -119,6 +119,7 @@ class Keeper:
             base_path=record.base_path,
             template=record.template,
             digest=record.digest,
+            auth=Auth(record.auth),
             created_at=datetime.fromisoformat(record.created),
             is_running=is_running,
             address=Address(IP, record.port) if is_running else None,
@@ -154,6 +155,7 @@ class Keeper:
             base_path=order.base_path,
             template=order.template.name,
             digest=order.template.digest,
+            auth=order.template.auth,
             created=datetime.now(UTC).isoformat(),
             port=port,
         )

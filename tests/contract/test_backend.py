@@ -91,7 +91,7 @@ async def test_a_started_environment_answers_below_its_base_path(
 
 
 async def test_its_labels_tell_what_it_is(rig: Rig, backend: Backend) -> None:
-    order = rig.order()
+    order = rig.order(auth="url")
     before = datetime.now(UTC) - timedelta(seconds=2)
 
     address = await backend.start(order)
@@ -102,6 +102,7 @@ async def test_its_labels_tell_what_it_is(rig: Rig, backend: Backend) -> None:
         assert seen is not None
         assert (seen.id, seen.base_path) == (order.id, order.base_path)
         assert (seen.template, seen.digest) == ("tiny", order.template.digest)
+        assert seen.auth is order.template.auth
         assert before < seen.created_at < datetime.now(UTC) + timedelta(seconds=2)
         assert seen.is_running
         assert seen.address == address

@@ -339,6 +339,7 @@ def record(order: Order, port: int) -> Record:
         base_path=order.base_path,
         template=order.template.name,
         digest=order.template.digest,
+        auth=order.template.auth,
         created="2026-01-01T00:00:00+00:00",
         port=port,
     )

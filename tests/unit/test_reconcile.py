@@ -34,6 +34,7 @@ def seen(name: str, *, is_running: bool = True) -> Observed:
         base_path=base_path(name),
         template="t",
         digest="d",
+        auth=Auth.PROXY,
         created_at=NOW,
         is_running=is_running,
         address=Address("127.0.0.1", 1),

@@ -8,7 +8,7 @@ import pytest
 from spawner.backends.memory import MemoryBackend
 from spawner.backends.memory_faults import HoldsStarts
 from spawner.errors import TemplateChanged, TemplateDeclared, UnknownTemplate
-from spawner.model import Phase, Pool, Template
+from spawner.model import Auth, Phase, Pool, Template
 from tests.deployment import Deployment
 from tests.redis_server import RedisServer
 from tests.waiting import eventually
@@ -204,11 +204,14 @@ async def test_what_was_put_is_gone_with_an_emptied_store_and_sessions_go_on(
     own_redis: RedisServer, backend: MemoryBackend
 ) -> None:
     async with Deployment(own_redis.url, "i", backend) as tmpenv:
-        await tmpenv.service.catalogue.put(PUT, Pool(size=2, spare=0))
+        guarded = PUT.model_copy(update={"auth": Auth.COOKIE})
+        await tmpenv.service.catalogue.put(guarded, Pool(size=2, spare=0))
         session = await tmpenv.service.launch("put", within=WITHIN)
 
         own_redis.empty()
 
         await until_known(tmpenv, "put", known=False)
-        await tmpenv.until_phase(session.id, Phase.ASSIGNED)
+        found = await tmpenv.until_phase(session.id, Phase.ASSIGNED)
+        # Nobody knows its template any more, and it is as guarded as before.
+        assert found.auth is Auth.COOKIE
         assert session.id not in backend.world.stopped
