@@ -24,6 +24,7 @@ from culler.policy import (
     due_when_kept,
     judge,
     kept_by_kernels,
+    last_use,
     policy_of,
 )
 from spawner.identity import Tokens
@@ -151,6 +152,8 @@ class Culler:
                     "environment": environment.id,
                     "template": environment.template,
                     "reason": verdict.reason,
+                    "idle_s": _seconds(last_use(environment, finding.policy.counts), finding.at),
+                    "age_s": _seconds(environment.assigned_at, finding.at),
                 },
             )
         return replace(finding, is_ended=is_ended)
@@ -167,3 +170,7 @@ class Culler:
             )
             return UNKNOWN
         return kept_by_kernels(kernels, policy.idle_timeout, await self.store.now())
+
+
+def _seconds(since: datetime | None, until: datetime) -> int | None:
+    return None if since is None else round((until - since).total_seconds())

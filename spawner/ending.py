@@ -7,6 +7,7 @@ cut short goes on, and one that fails is tried again, ever more patiently.
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -83,6 +84,7 @@ class Ending:
         """Try once; False if it has to be tried again."""
         template = self._templates.get(environment.template)
         grace = template.stop_grace if template else DEFAULT_GRACE
+        began = time.monotonic()
         try:
             await self._backend.stop(environment.id, grace.total_seconds())
             await self._store.removed(environment.id, fence=fence)
@@ -98,6 +100,7 @@ class Ending:
                 "environment": environment.id,
                 "template": environment.template,
                 "reason": environment.reason,
+                "seconds": round(time.monotonic() - began, 3),
             },
         )
         return True

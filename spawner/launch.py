@@ -20,6 +20,7 @@ from spawner.errors import (
     Limited,
     PoolFailing,
     PoolFull,
+    ServiceError,
     StoreUnavailable,
     UnknownEnvironment,
     UnknownTemplate,
@@ -80,11 +81,15 @@ class Launches:
             UnknownEnvironment: The environment of this ticket has ended.
         """
         began = time.monotonic()
-        with refusals(self._recorder, template):
-            held = await self._hold(template, ticket, allowance)
+        try:
+            with refusals(self._recorder, template):
+                held = await self._hold(template, ticket, allowance)
+        except (PoolFull, PoolFailing) as error:
+            _log_refused(template, error)
+            raise
         # What is remembered is counted when it is collected.
         if held.is_new and not ticket:
-            self._recorder.handed_out(template, "spare", time.monotonic() - began)
+            self._note_hand_out(held, "spare", time.monotonic() - began)
         return held
 
     async def _hold(self, template: str, ticket: str, allowance: Allowance) -> Ticket:
@@ -190,7 +195,8 @@ class Launches:
         try:
             with refusals(self._recorder, template):
                 return await self._see_handed_out(held, within, is_remembered=bool(ticket))
-        except LaunchTimedOut:
+        except LaunchTimedOut as error:
+            _log_refused(template, error)
             await self._give_up(held, "nobody waited any more")
             raise
         except asyncio.CancelledError:
@@ -217,7 +223,20 @@ class Launches:
         """Note that the visitor has it; it is counted once, however often they ask."""
         waited = await self._store.collect(held.id)
         if waited is not None:
-            self._recorder.handed_out(held.template, way, waited.total_seconds())
+            self._note_hand_out(held, way, waited.total_seconds())
+
+    def _note_hand_out(self, held: Ticket, way: Way, took_s: float) -> None:
+        self._recorder.handed_out(held.template, way, took_s)
+        log.info(
+            "Environment handed out",
+            extra={
+                "event": "environment.handed_out",
+                "environment": held.environment.id if held.environment else "",
+                "template": held.template,
+                "way": way,
+                "seconds": round(took_s, 3),
+            },
+        )
 
     async def _request_whole(self, template: str, ticket: str, allowance: Allowance) -> Ticket:
         """Request to the end even if cancelled, so that it is known what to give up."""
@@ -246,8 +265,10 @@ class Launches:
         try:
             async for current in self._follow(held):
                 yield current
-        except PoolFailing:
+                held = current
+        except PoolFailing as error:
             self._recorder.refused(held.template, "error")
+            _log_refused(held.template, error)
             raise
         await self._collect(held, "launched")
 
@@ -289,6 +310,13 @@ class Launches:
         except StoreUnavailable:
             # The ticket lapses by itself.
             log.debug("A launch will lapse", extra={"event": "launch.left"})
+
+
+def _log_refused(template: str, error: ServiceError) -> None:
+    log.info(
+        "A launch was refused",
+        extra={"event": "launch.refused", "template": template, "reason": error.code},
+    )
 
 
 def _log_limited(error: Limited, allowance: Allowance) -> None:

@@ -204,7 +204,11 @@ class Reconcile:
             )
             log.warning(
                 "Found an environment again",
-                extra={"event": "environment.recovered", "environment": stray.id},
+                extra={
+                    "event": "environment.recovered",
+                    "environment": stray.id,
+                    "template": stray.template,
+                },
             )
         elif record is None or record.phase in (Phase.STOPPED, Phase.FAILED):
             await self._backend.stop(stray.id, 0)

@@ -7,6 +7,7 @@ for outside that number, so that it holds up no other template.
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -175,8 +176,17 @@ class Refill:
         lines: list[str] = []
         reporter = asyncio.create_task(self._report(template.name, lines))
         try:
+            began = time.monotonic()
             await self._backend.prepare(template, lines.append)
             self._prepared.add(template.digest)
+            log.info(
+                "Template prepared",
+                extra={
+                    "event": "template.prepared",
+                    "template": template.name,
+                    "seconds": round(time.monotonic() - began, 3),
+                },
+            )
         except ServiceError as error:
             log.warning(
                 "Template could not be prepared",

@@ -86,13 +86,14 @@ class Starter:
                 address = await self._run(environment_id, template)
                 await self._see_ready(environment_id, template, address, fence)
         except (ServiceError, TimeoutError) as error:
-            await self._fail(environment_id, template, error, fence)
+            took_s = time.monotonic() - began
+            await self._fail(environment_id, template, error, took_s=took_s, fence=fence)
             return False
         except Fenced:
             await self._abandon(environment_id, template)
             raise
-        await self._announce(environment_id, template, fence)
-        self.recorder.became_ready(template.name, time.monotonic() - began)
+        await _insist(lambda: self.store.ready(environment_id, fence=fence))
+        self._announce(environment_id, template, time.monotonic() - began)
         return True
 
     async def _run(self, environment_id: str, template: Template) -> Address:
@@ -151,19 +152,26 @@ class Starter:
             if not observed.is_running:
                 return f"it ended before it was ready: {observed.detail or 'no reason known'}"
 
-    async def _announce(self, environment_id: str, template: Template, fence: int) -> None:
-        await _insist(lambda: self.store.ready(environment_id, fence=fence))
+    def _announce(self, environment_id: str, template: Template, took_s: float) -> None:
+        self.recorder.became_ready(template.name, took_s)
         log.info(
             "Environment ready",
             extra={
                 "event": "environment.ready",
                 "environment": environment_id,
                 "template": template.name,
+                "seconds": round(took_s, 3),
             },
         )
 
     async def _fail(
-        self, environment_id: str, template: Template, error: Exception, fence: int
+        self,
+        environment_id: str,
+        template: Template,
+        error: Exception,
+        *,
+        took_s: float,
+        fence: int,
     ) -> None:
         reason = str(error)
         if isinstance(error, TimeoutError):
@@ -177,6 +185,7 @@ class Starter:
                 "environment": environment_id,
                 "template": template.name,
                 "reason": reason,
+                "seconds": round(took_s, 3),
                 "tail": tail,
             },
         )
@@ -194,6 +203,7 @@ class Starter:
                 extra={
                     "event": "environment.left",
                     "environment": environment_id,
+                    "template": template.name,
                     "reason": str(error),
                 },
             )

@@ -76,6 +76,17 @@ BEARER = "planted-authorization"
 WRONG_KEY = "planted-wrong-key"
 BODY = "planted-body"
 NAMED = "planted-request-name"
+#: What is told of each thing that happens, beside template and backend.
+TOLD = {
+    "template.prepared": "seconds",
+    "environment.ready": "environment seconds",
+    "environment.failed": "environment seconds reason tail",
+    "environment.handed_out": "environment seconds way request",
+    "environment.culled": "environment reason idle_s age_s",
+    "environment.died": "environment reason tail",
+    "environment.gone": "environment reason seconds",
+    "launch.refused": "reason request",
+}
 HTML = {"Accept": "text/html"}
 JSON = {"Content-Type": "application/json"}
 
@@ -343,8 +354,10 @@ def test_everything_that_was_logged_is_json_with_an_event(run: Run) -> None:
 
     read = [json.loads(line) for line in lines]
 
-    assert {"environment.ready", "environment.culled", "environment.gone"} <= {
-        line.get("event") for line in read
-    }
-    assert {line["instance"] for line in read if "instance" in line} == {run.instance}
+    assert {line["instance"] for line in read} == {run.instance}
     assert not [line for line in read if "traceback" in line]
+    for event, facts in TOLD.items():
+        told = [line for line in read if line.get("event") == event]
+        assert told, event
+        for line in told:
+            assert line.keys() >= {"backend", "template", *facts.split()}, line
