@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from web.commands.asking import EPILOG as CLIENT_EPILOG
 from web.commands.config import config
 from web.commands.cull import cull
 from web.commands.drain import drain
 from web.commands.logs import logs
-from web.commands.options import EPILOG as CLIENT_EPILOG
 from web.commands.pools import pools
 from web.commands.proxy import EPILOG as PROXY_EPILOG
 from web.commands.proxy import proxy

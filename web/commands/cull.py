@@ -5,31 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from web.commands.options import (
-    ApiKey,
-    AsJson,
-    Config,
-    Instance,
-    Server,
-    StateDir,
-    Trusted,
-    ask,
-    client_settings,
-)
-from web.start_errors import told_in_one_line
+from web.commands.asking import Tmpenv, asking
+from web.commands.options import AsJson
 
 
+@asking
 def cull(
+    tmpenv: Tmpenv,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say who would go, when and why; end none")
     ] = False,
-    config: Config = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-    state_dir: StateDir = None,
-    instance: Instance = None,
-    ssl_cert: Trusted = None,
     as_json: AsJson = False,
 ) -> None:
     """End the environments that have outlived their use now, not at the next interval.
@@ -37,17 +23,13 @@ def cull(
     The rules are those that tmpenv culls by itself with, and kernels are asked
     as it asks them: nothing goes by this command that would not go anyhow.
     """
-    with told_in_one_line():
-        settings = client_settings(
-            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
-        )
-        answer = ask(settings, server, "GET" if dry_run else "POST", "/api/cull")
-        if as_json:
-            typer.echo(json.dumps(answer, indent=2))
-        elif dry_run:
-            _show(answer["environments"])
-        else:
-            _show_ended(answer["environments"])
+    answer = tmpenv.ask("GET" if dry_run else "POST", "/api/cull")
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+    elif dry_run:
+        _show(answer["environments"])
+    else:
+        _show_ended(answer["environments"])
 
 
 def _show(findings: list[dict[str, Any]]) -> None:

@@ -5,18 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from web.commands.options import (
-    ApiKey,
-    Config,
-    Instance,
-    Server,
-    StateDir,
-    Trusted,
-    ask,
-    client_settings,
-)
-from web.config import Settings
-from web.start_errors import StartError, told_in_one_line
+from web.commands.asking import Tmpenv, asking
+from web.start_errors import StartError
 
 PATH = "/api/drain"
 _PAUSE_S = 1.0
@@ -24,40 +14,32 @@ _PAUSE_S = 1.0
 _SILENT_S = 10.0
 
 
+@asking
 def drain(
+    tmpenv: Tmpenv,
     *,
     off: Annotated[bool, typer.Option("--off", help="Take it back: hand out again")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Return when it has ended")] = False,
-    config: Config = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-    state_dir: StateDir = None,
-    instance: Instance = None,
-    ssl_cert: Trusted = None,
 ) -> None:
     """Hand out nothing more; tmpenv ends when the last visitor has left."""
-    with told_in_one_line():
-        settings = client_settings(
-            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
-        )
-        if off:
-            ask(settings, server, "DELETE", PATH)
-            typer.echo("Environments are handed out again.")
-            return
-        status = ask(settings, server, "POST", PATH)
-        typer.echo(_told(status))
-        if wait:
-            _wait(settings, server, status)
+    if off:
+        tmpenv.ask("DELETE", PATH)
+        typer.echo("Environments are handed out again.")
+        return
+    status = tmpenv.ask("POST", PATH)
+    typer.echo(_told(status))
+    if wait:
+        _wait(tmpenv, status)
 
 
-def _wait(settings: Settings, server: str | None, status: dict[str, Any]) -> None:
+def _wait(tmpenv: Tmpenv, status: dict[str, Any]) -> None:
     """Tell what is left whenever that changes, until tmpenv has ended."""
     told = _told(status)
     answered = time.monotonic()
     while status["draining"]:
         time.sleep(_PAUSE_S)
         try:
-            status = ask(settings, server, "GET", PATH)
+            status = tmpenv.ask("GET", PATH)
         except StartError:
             if time.monotonic() - answered > _SILENT_S:
                 typer.echo("Drained: tmpenv has ended.")

@@ -8,22 +8,13 @@ from urllib.parse import urlencode
 
 import typer
 
-from web.commands.options import (
-    ApiKey,
-    Config,
-    Instance,
-    Server,
-    StateDir,
-    Trusted,
-    check_id,
-    client_settings,
-    listen,
-)
-from web.start_errors import told_in_one_line
+from web.commands.asking import Tmpenv, asking, check_id
 from web.terminal_text import SafeText
 
 
+@asking
 def logs(
+    tmpenv: Tmpenv,
     *,
     environment_id: Annotated[str, typer.Argument(help="Id of an environment", metavar="ID")],
     follow: Annotated[
@@ -36,12 +27,6 @@ def logs(
             "--raw", help="To a terminal too, print what came as it came: it may take control of it"
         ),
     ] = False,
-    config: Config = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-    state_dir: StateDir = None,
-    instance: Instance = None,
-    ssl_cert: Trusted = None,
 ) -> None:
     """Print what an environment printed, while it runs.
 
@@ -49,19 +34,15 @@ def logs(
     file or a pipe goes what came. When an environment has ended, its log has
     gone with it.
     """
-    with told_in_one_line():
-        check_id(environment_id)
-        settings = client_settings(
-            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
-        )
-        query = urlencode({"tail": tail, "follow": int(follow)})
-        text = SafeText() if sys.stdout.isatty() and not raw else None
-        path = f"/api/environments/{environment_id}/logs?{query}"
-        # Ctrl-C is how following ends.
-        with suppress(KeyboardInterrupt):
-            listen(settings, server, path, _printer(text))
-        if text is not None:
-            _printer(None)(text.end().encode())
+    check_id(environment_id)
+    query = urlencode({"tail": tail, "follow": int(follow)})
+    text = SafeText() if sys.stdout.isatty() and not raw else None
+    path = f"/api/environments/{environment_id}/logs?{query}"
+    # Ctrl-C is how following ends.
+    with suppress(KeyboardInterrupt):
+        tmpenv.listen(path, _printer(text))
+    if text is not None:
+        _printer(None)(text.end().encode())
 
 
 def _printer(text: SafeText | None) -> Callable[[bytes], None]:

@@ -10,23 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from web.commands.options import (
-    ApiKey,
-    AsJson,
-    Config,
-    Instance,
-    Server,
-    StateDir,
-    Trusted,
-    ask,
-    client_settings,
-)
-from web.start_errors import AskedWrongly, StartError, told_in_one_line
+from web.commands.asking import Tmpenv, asking
+from web.commands.options import AsJson
+from web.start_errors import AskedWrongly, StartError
 
 _PERIOD_S = 2.0
 
 
+@asking
 def status(
+    tmpenv: Tmpenv,
     *,
     seconds: Annotated[
         float | None,
@@ -37,12 +30,6 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C")] = (
         False
     ),
-    config: Config = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-    state_dir: StateDir = None,
-    instance: Instance = None,
-    ssl_cert: Trusted = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the pools and environments of a running tmpenv.
@@ -50,24 +37,20 @@ def status(
     With --watch: on a terminal the whole screen, kept current; elsewhere a new
     block each time, or with --json a line of JSON each time.
     """
-    with told_in_one_line():
-        if seconds is not None and not watch:
-            raise AskedWrongly("SECONDS goes with --watch")
-        settings = client_settings(
-            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
-        )
-        look = partial(ask, settings, server, "GET", "/api/status")
-        if watch:
-            # Ctrl-C is how watching ends.
-            with suppress(KeyboardInterrupt):
-                _watch(_Looks(look, seconds or _PERIOD_S), as_json=as_json)
-        elif as_json:
-            typer.echo(json.dumps(look(), indent=2))
-        else:
-            # Imported here: rich takes longer to load than all the rest of this command.
-            from web.status_tables import console_for_output, show  # noqa: PLC0415
+    if seconds is not None and not watch:
+        raise AskedWrongly("SECONDS goes with --watch")
+    look = partial(tmpenv.ask, "GET", "/api/status")
+    if watch:
+        # Ctrl-C is how watching ends.
+        with suppress(KeyboardInterrupt):
+            _watch(_Looks(look, seconds or _PERIOD_S), as_json=as_json)
+    elif as_json:
+        typer.echo(json.dumps(look(), indent=2))
+    else:
+        # Imported here: rich takes longer to load than all the rest of this command.
+        from web.status_tables import console_for_output, show  # noqa: PLC0415
 
-            show(look(), console_for_output())
+        show(look(), console_for_output())
 
 
 class _Looks:

@@ -9,23 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from web.commands.options import (
-    ApiKey,
-    AsJson,
-    Config,
-    Instance,
-    Server,
-    StateDir,
-    Trusted,
-    ask,
-    client_settings,
-)
-from web.config import Settings
+from web.commands.asking import EPILOG, Tmpenv, asking
+from web.commands.options import AsJson
 from web.config_errors import ConfigError, Source
 from web.recipe_changes import changes
 from web.recipe_checks import Recipes, read_recipes
 from web.recipe_file import write_recipes
-from web.start_errors import StartError, told_in_one_line
+from web.start_errors import StartError
 
 _PATH = "/api/catalogue"
 
@@ -35,8 +25,10 @@ app = typer.Typer(
 )
 
 
-@app.command("export")
+@app.command("export", epilog=EPILOG)
+@asking
 def export(
+    tmpenv: Tmpenv,
     *,
     names: Annotated[
         list[str] | None, typer.Argument(help="All where none", metavar="NAME")
@@ -44,45 +36,31 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="File to write, which only its owner may read")
     ] = None,
-    config: Config = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-    state_dir: StateDir = None,
-    instance: Instance = None,
-    ssl_cert: Trusted = None,
 ) -> None:
     """Print templates and pools as TOML, which --config reads and import takes.
 
     Their variables are printed as they are, secrets among them.
     """
-    with told_in_one_line():
-        settings = client_settings(
-            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
-        )
-        recipes = _recipes_of(_ask_all(settings, server))
-        for name in names or ():
-            if name not in recipes.templates:
-                raise StartError(f'there is no template "{name}"; see tmpenv template list')
-        wanted = {name: recipes.templates[name] for name in names or recipes.templates}
-        text = write_recipes(wanted, recipes.pools)
-        if output is None:
-            typer.echo(text, nl=False)
-        else:
-            _write_privately(output, text)
+    recipes = _recipes_of(_ask_all(tmpenv))
+    for name in names or ():
+        if name not in recipes.templates:
+            raise StartError(f'there is no template "{name}"; see tmpenv template list')
+    wanted = {name: recipes.templates[name] for name in names or recipes.templates}
+    text = write_recipes(wanted, recipes.pools)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        _write_privately(output, text)
 
 
-@app.command("import")
+@app.command("import", epilog=EPILOG)
+@asking
 def import_(
+    tmpenv: Tmpenv,
     *,
     file: Annotated[str, typer.Argument(help="TOML file, - for standard input", metavar="FILE")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Change those there are")] = False,
-    config: Config = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-    state_dir: StateDir = None,
-    instance: Instance = None,
-    ssl_cert: Trusted = None,
 ) -> None:
     """Put the templates and pools of a file; say what that adds and changes.
 
@@ -90,71 +68,51 @@ def import_(
     the configuration of the server declares is left alone, and without --replace
     so is what differs. Exit code 1 if anything was left alone, else 0.
     """
-    with told_in_one_line():
-        settings = client_settings(
-            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
-        )
-        wanted = _read(file)
-        found = changes(wanted, _ask_all(settings, server), replace=replace)
-        for change in found:
-            if change.is_made and not dry_run:
-                ask(settings, server, "PUT", f"{_PATH}/{change.name}", body=change.body)
-            typer.echo(change.line)
+    wanted = _read(file)
+    found = changes(wanted, _ask_all(tmpenv), replace=replace)
+    for change in found:
+        if change.is_made and not dry_run:
+            tmpenv.ask("PUT", f"{_PATH}/{change.name}", body=change.body)
+        typer.echo(change.line)
     if any(change.is_left for change in found):
         raise typer.Exit(1)
 
 
-@app.command("list")
+@app.command("list", epilog=EPILOG)
+@asking
 def list_(
+    tmpenv: Tmpenv,
     *,
-    config: Config = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-    state_dir: StateDir = None,
-    instance: Instance = None,
-    ssl_cert: Trusted = None,
     as_json: AsJson = False,
 ) -> None:
     """List the templates, and whether the configuration declares them."""
-    with told_in_one_line():
-        settings = client_settings(
-            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
-        )
-        shown = _ask_all(settings, server)
-        if as_json:
-            typer.echo(json.dumps({"recipes": shown}, indent=2))
-            return
-        recipes = _recipes_of(shown)
-        for one in shown:
-            pool = recipes.pools[one["name"]]
-            origin = "configuration" if one["declared"] else "put"
-            typer.echo(f"{one['name']}: {origin}, up to {pool.size}, {pool.target} kept ready")
+    shown = _ask_all(tmpenv)
+    if as_json:
+        typer.echo(json.dumps({"recipes": shown}, indent=2))
+        return
+    recipes = _recipes_of(shown)
+    for one in shown:
+        pool = recipes.pools[one["name"]]
+        origin = "configuration" if one["declared"] else "put"
+        typer.echo(f"{one['name']}: {origin}, up to {pool.size}, {pool.target} kept ready")
 
 
-@app.command("remove")
+@app.command("remove", epilog=EPILOG)
+@asking
 def remove(
+    tmpenv: Tmpenv,
     *,
     name: Annotated[str, typer.Argument(help="Template", metavar="NAME")],
-    config: Config = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-    state_dir: StateDir = None,
-    instance: Instance = None,
-    ssl_cert: Trusted = None,
 ) -> None:
     """Remove a template: its spares end, environments in use go on."""
-    with told_in_one_line():
-        settings = client_settings(
-            config, api_key=api_key, state_dir=state_dir, instance=instance, ssl_cert=ssl_cert
-        )
-        if name not in [one["name"] for one in _ask_all(settings, server)]:
-            raise StartError(f'there is no template "{name}"; see tmpenv template list')
-        ask(settings, server, "DELETE", f"{_PATH}/{name}")
-        typer.echo(f"{name}: removed")
+    if name not in [one["name"] for one in _ask_all(tmpenv)]:
+        raise StartError(f'there is no template "{name}"; see tmpenv template list')
+    tmpenv.ask("DELETE", f"{_PATH}/{name}")
+    typer.echo(f"{name}: removed")
 
 
-def _ask_all(settings: Settings, server: str | None) -> list[dict[str, Any]]:
-    shown: list[dict[str, Any]] = ask(settings, server, "GET", _PATH)["recipes"]
+def _ask_all(tmpenv: Tmpenv) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = tmpenv.ask("GET", _PATH)["recipes"]
     return shown
 
 
