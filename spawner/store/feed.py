@@ -24,7 +24,8 @@ LONGEST_PAUSE_S = 5.0
 class Feed(Generic[T]):
     """One subscription, told to any number of listeners.
 
-    The mutable state is the listeners and whether the subscription stands.
+    The mutable state is the listeners, whether the subscription stands, and whether
+    it ever fell.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Feed(Generic[T]):
         self._read_message = read
         self._listeners: list[Callable[[T], None]] = []
         self.is_connected = False
+        self._was_lost = False
 
     def listen(self, listener: Callable[[T], None]) -> None:
         """Call ``listener`` for each change, in the order in which Redis made them."""
@@ -53,7 +55,8 @@ class Feed(Generic[T]):
                 await self._subscribe()
             except StoreUnavailable:
                 if self.is_connected:
-                    log.warning("The store went away", extra={"event": "store.lost"})
+                    log.warning("The store went away", extra=self._facts("store.lost"))
+                    self._was_lost = True
                     pause_s = FIRST_PAUSE_S
                 self.is_connected = False
                 # Jitter, so that many replicas do not come back in one instant.
@@ -90,9 +93,13 @@ class Feed(Generic[T]):
 
     def _resume(self) -> None:
         if not self.is_connected:
-            log.info("Listening to the store", extra={"event": "store.found"})
+            level = logging.INFO if self._was_lost else logging.DEBUG
+            log.log(level, "Listening to the store", extra=self._facts("store.found"))
         self.is_connected = True
         self._tell(self._read_message(None))
+
+    def _facts(self, event: str) -> dict[str, str]:
+        return {"event": event, "channel": self._channel}
 
     def _tell(self, event: T) -> None:
         for listener in tuple(self._listeners):
