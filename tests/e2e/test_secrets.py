@@ -241,12 +241,15 @@ async def _everything(run: Run, redis: RedisServer) -> None:
 async def _gone(run: Run, environment_id: str) -> None:
     """Wait until an environment was culled, and meet its page."""
 
-    async def is_gone() -> bool:
-        path = f"/user/{environment_id}/lab?q={QUERY}"
-        status, _ = await run.ask("a culled one", "GET", path, headers=HTML)
-        return status == 410
+    async def is_culled() -> bool:
+        # Not by a visit, which would be a use.
+        _, text = await run.ask("one to cull", "GET", f"/api/environments/{environment_id}")
+        return json.loads(text)["reason"] == "idle"
 
-    await eventually(is_gone, within=30)
+    await eventually(is_culled, within=30)
+    path = f"/user/{environment_id}/lab?q={QUERY}"
+    status, _ = await run.ask("a culled one", "GET", path, headers=HTML)
+    assert status == 410
 
 
 async def _dead(run: Run, environment_id: str) -> None:
