@@ -148,7 +148,7 @@ def _look(client: APIClient, instance: str) -> dict[str, Bridge]:
 
 
 def _bridge(network: Json, kind: str) -> Bridge:
-    gateways = (one["Gateway"] for one in network["IPAM"]["Config"] if "Gateway" in one)
+    gateways = (one["Gateway"] for one in network["IPAM"]["Config"] or () if "Gateway" in one)
     return Bridge(bridge_name(network["Name"]), kind, next(gateways, ""))
 
 

@@ -13,7 +13,7 @@ from spawner.errors import BackendUnavailable, ImageUnavailable, StartFailed, St
 from spawner.model import Template
 from tests.integration.scripted_daemon import ScriptedDaemon, scripted_daemon
 
-NETWORK = {"Name": "tmpenv-x", "Labels": {"tmpenv.instance": "x"}}
+NETWORK = {"Name": "tmpenv-x", "Labels": {"tmpenv.instance": "x"}, "IPAM": {"Config": None}}
 LABELS = {
     "tmpenv.instance": "x",
     "tmpenv.kind": "environment",
