@@ -194,7 +194,7 @@ def test_the_command_line_trusts_the_certificate_of_its_settings(
     for done in (by_flag, by_settings):
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["instance"] == "default"
-    assert stopped.stderr.startswith(f"tmpenv: https://127.0.0.1:{port} answered 410: ")
+    assert stopped.stderr.startswith(f"tmpenv: abc: https://127.0.0.1:{port} answered 410: ")
 
 
 def test_the_command_line_trusts_nobody_else(served: Served) -> None:
