@@ -107,22 +107,8 @@ class _Site:
         own = settings.secret_key
         secret = own.get_secret_value() if own else await shared.agree()
         tokens = Tokens(secret)
-        lists = EgressLists(
-            Store(connection),
-            tokens,
-            lambda: self._templates,
-            settings.docker.denied_networks,
-        )
-        way_out = Forward(lists)
-        self._stack.push_async_callback(way_out.close)
-        choice = await choose_backend(settings, way_out.listen)
-        self._stack.push_async_callback(choice.backend.close)
-        self._log = logs.style_of(settings, backend=choice.backend.name)
-        logs.send(self._log)
-        secrets = {"secret_key": secret, "api_key": self._api_key()}
-        facts = facts_of(settings, backend=choice.backend.name, secrets=secrets)
-        agreement = Agreement(Store(connection), facts)
-        await agreement.check()
+        choice = await self._choose_backend(connection, tokens)
+        agreement = await self._agree(connection, choice, secret)
         recipes = recipes_for(settings, choice.backend.name)
         catalogue = Catalogue(RecipeStore(connection), recipes.templates, recipes.pools)
         self._templates = catalogue.templates
@@ -131,22 +117,8 @@ class _Site:
         except StoreUnavailable as error:
             raise no_redis(url) from error
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
-        culler = Culler(
-            store=Store(connection),
-            tokens=tokens,
-            session=session,
-            templates=catalogue.templates,
-            settings=settings.culling,
-            flush=self._flush,
-            recorder=self._instruments.recorder,
-        )
-        disk = DiskWatch(
-            store=Store(connection),
-            backend=choice.backend,
-            templates=catalogue.templates,
-            interval=settings.culling.disk_interval,
-            recorder=self._instruments.recorder,
-        )
+        culler = self._culler(connection, tokens, session)
+        disk = self._disk_watch(connection, choice)
         core = Core(
             connection,
             choice.backend,
@@ -211,6 +183,50 @@ class _Site:
         except StoreUnavailable as error:
             raise no_redis(url) from error
         return url, connection
+
+    async def _choose_backend(self, connection: Connection, tokens: Tokens) -> Choice:
+        """Choose what runs environments, and open the way out that it gives them."""
+        settings = self._settings
+        lists = EgressLists(
+            Store(connection), tokens, lambda: self._templates, settings.docker.denied_networks
+        )
+        way_out = Forward(lists)
+        self._stack.push_async_callback(way_out.close)
+        choice = await choose_backend(settings, way_out.listen)
+        self._stack.push_async_callback(choice.backend.close)
+        self._log = logs.style_of(settings, backend=choice.backend.name)
+        logs.send(self._log)
+        return choice
+
+    async def _agree(self, connection: Connection, choice: Choice, secret: str) -> Agreement:
+        """Compare our settings with those of the other replicas."""
+        secrets = {"secret_key": secret, "api_key": self._api_key()}
+        facts = facts_of(self._settings, backend=choice.backend.name, secrets=secrets)
+        agreement = Agreement(Store(connection), facts)
+        await agreement.check()
+        return agreement
+
+    def _culler(
+        self, connection: Connection, tokens: Tokens, session: aiohttp.ClientSession
+    ) -> Culler:
+        return Culler(
+            store=Store(connection),
+            tokens=tokens,
+            session=session,
+            templates=self._templates,
+            settings=self._settings.culling,
+            flush=self._flush,
+            recorder=self._instruments.recorder,
+        )
+
+    def _disk_watch(self, connection: Connection, choice: Choice) -> DiskWatch:
+        return DiskWatch(
+            store=Store(connection),
+            backend=choice.backend,
+            templates=self._templates,
+            interval=self._settings.culling.disk_interval,
+            recorder=self._instruments.recorder,
+        )
 
     async def _serve_application(self, core: Core, culler: Culler) -> str:
         """Serve the application on a socket that only this user can reach; give its path."""
