@@ -68,3 +68,20 @@ def test_a_module_opens_with_a_docstring_and_stays_small(path: Path) -> None:
 
     assert ast.get_docstring(ast.parse(text))
     assert text.count("\n") < 400
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_function_can_be_seen_at_once(path: Path) -> None:
+    found = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+    assert [node.name for node in found if lines_of(node) > 60] == []
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    assert function.end_lineno is not None
+    told = ast.get_docstring(function) or ""
+    return function.end_lineno - function.lineno + 1 - len(told.splitlines())
