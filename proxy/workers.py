@@ -251,8 +251,9 @@ class Workers:
         stdin = worker.process.stdin
         assert stdin is not None
         with suppress(ConnectionError):
-            stdin.write(work)
-            await stdin.drain()
+            if not stdin.is_closing():  # which uvloop raises no ConnectionError for
+                stdin.write(work)
+                await stdin.drain()
         stdin.close()
 
     def _take(self, worker: _Worker, message: Message) -> None:
