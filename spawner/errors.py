@@ -20,7 +20,10 @@
     ├── Draining                nothing is handed out any more
     ├── LaunchTimedOut          none became ready in time
     ├── LaunchLapsed            the ticket was given up
-    └── KeyReused               an Idempotency-Key came with another request
+    ├── KeyReused               an Idempotency-Key came with another request
+    ├── BadSource               no repository that may be built
+    ├── SourceUnavailable       where a repository lies gave no answer: nothing is known
+    └── BuildFailed             an image could not be made; the build says why
 
 The text of each may be told to a user. ``code`` is stable; what it means in
 HTTP is decided by the web package.
@@ -225,3 +228,22 @@ class KeyReused(ServiceError):
 
     def __str__(self) -> str:
         return "This Idempotency-Key was used for another template; use a new key."
+
+
+class BadSource(ServiceError):
+    """What was named is no repository that may be built, or has no such branch or commit."""
+
+    code = "bad_source"
+
+
+class SourceUnavailable(ServiceError):
+    """Where a repository lies gave no answer; it may be there."""
+
+    code = "source_unavailable"
+    retry_after = timedelta(seconds=10)
+
+
+class BuildFailed(ServiceError):
+    """An image could not be made; the text is the build's last word."""
+
+    code = "build_failed"

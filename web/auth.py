@@ -12,24 +12,32 @@ from aiohttp import web
 from spawner.model import Auth, Environment
 from web.context import API_KEY, SERVICE, SETTINGS
 from web.problems import denied
+from web.scopes import Scope
 from web.visits import presented_key
 
-
-def has_api_key(request: web.Request) -> bool:
-    """Say whether the request carries the operator's key."""
-    return _matches(request, request.app[API_KEY])
+_EVERYTHING = frozenset({Scope.ADMIN})
 
 
-def require_api_key(request: web.Request) -> None:
-    """Refuse a request without the operator's key."""
-    if not has_api_key(request):
+def has_scope(request: web.Request, scope: Scope) -> bool:
+    """Say whether the request carries a key that is good for this."""
+    return bool(scopes_of(request) & scope.within)
+
+
+def require_scope(request: web.Request, scope: Scope) -> None:
+    """Refuse a request without a key that is good for this."""
+    if not has_scope(request, scope):
         raise denied()
 
 
+def scopes_of(request: web.Request) -> frozenset[Scope]:
+    """Give what the key that the request carries is good for."""
+    return _EVERYTHING if _matches(request, request.app[API_KEY]) else frozenset()
+
+
 def require_launch_by_api(request: web.Request) -> None:
-    """Refuse a launch by API that needs the operator's key and has none."""
+    """Refuse a launch by API that needs a key and has none."""
     if request.app[SETTINGS].tmpnb.api_auth_required:
-        require_api_key(request)
+        require_scope(request, Scope.LAUNCH)
 
 
 def require_launch_by_link(request: web.Request) -> None:
@@ -40,7 +48,7 @@ def require_launch_by_link(request: web.Request) -> None:
 
 def require_use_of(request: web.Request, environment: Environment) -> None:
     """Refuse who may not use this environment."""
-    if environment.auth in (Auth.PROXY, Auth.NONE) or has_api_key(request):
+    if environment.auth in (Auth.PROXY, Auth.NONE) or has_scope(request, Scope.ADMIN):
         return
     if not _matches(request, request.app[SERVICE].token(environment.id)):
         raise denied("This needs the environment's token or the API key.")

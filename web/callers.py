@@ -20,9 +20,10 @@ from aiohttp.typedefs import Handler
 
 from spawner.errors import Banned
 from spawner.limits import Allowance
-from web.auth import has_api_key
+from web.auth import has_scope
 from web.config import LimitsSettings
 from web.context import SERVICE, SETTINGS, mount_of
+from web.scopes import Scope
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Caller:
 
 def caller_of(request: web.Request) -> Caller:
     """Say who calls: the key that is shown, else the address."""
-    if has_api_key(request):
+    if has_scope(request, Scope.ADMIN):
         return Caller("key", "operator")
     ip = client_ip(
         request.headers.get("X-Forwarded-For", ""),

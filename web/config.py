@@ -28,6 +28,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from culler import policy
 from proxy.settings import ProxySettings
 from spawner.backends.docker_settings import DockerSettings
+from spawner.builder.settings import BuildSettings
 from spawner.model import Pool, Template
 from spawner.units import Duration
 
@@ -155,6 +156,19 @@ class LimitsSettings(Section):
     ban: Networks = Field((), description="Networks that are answered 403")
 
 
+Open = Literal["read", "launch", "build", "template", "pool"]
+
+
+class ApiSettings(Section):
+    """What is open to all, and what needs a key."""
+
+    open: Annotated[tuple[Open, ...], BeforeValidator(_split)] = Field(
+        ("read", "launch"),
+        description="What needs no key: read (one build, template, pool or application), launch, "
+        "build, template, pool",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one tmpenv."""
 
@@ -240,6 +254,8 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     tmpnb: TmpnbSettings = TmpnbSettings()
     docker: DockerSettings = DockerSettings()
+    api: ApiSettings = ApiSettings()
+    build: BuildSettings = BuildSettings()
     proxy: EdgeSettings = EdgeSettings()
     templates: dict[str, Template] = Field({}, description="The recipes, by name")
     pools: dict[str, Pool] = Field({}, description="How many of each template, by its name")

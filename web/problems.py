@@ -33,6 +33,9 @@ _STATUS = {
     "launch_timeout": HTTPStatus.SERVICE_UNAVAILABLE,
     "launch_lapsed": HTTPStatus.GONE,
     "key_reused": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "bad_source": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "source_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "build_failed": HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 #: Without a spread, everybody who was turned away would come back at one instant.
 SPREAD = 0.5

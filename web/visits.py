@@ -43,8 +43,13 @@ def is_idempotency_key(text: str) -> bool:
 
 
 def presented_key(authorization: str) -> str:
-    """Give what ``Authorization: token …`` or ``Bearer …`` carries; empty for anything else."""
+    """Give the key of ``Authorization: <key>``, ``token <key>`` or ``Bearer <key>``.
+
+    Empty for anything else. The bare form is what Binder's clients send.
+    """
     scheme, _, value = authorization.strip().partition(" ")
+    if not value:
+        return scheme
     return value.strip() if scheme.lower() in ("token", "bearer") else ""
 
 

@@ -11,18 +11,19 @@ from aiohttp import web
 
 from spawner.errors import UnknownTemplate
 from spawner.store.recipes import Recipe
-from web.auth import require_api_key
+from web.auth import require_scope
 from web.config_errors import ConfigError
 from web.context import SERVICE, SETTINGS
 from web.problems import RequestRefused, bad_request
 from web.recipe_checks import backend_faults, read_recipes
+from web.scopes import Scope
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def list_recipes(request: web.Request) -> web.Response:
     """List all, the declared ones first."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     recipes = request.app[SERVICE].catalogue.recipes
     body = {"recipes": [_view(request, recipe) for recipe in recipes.values()]}
     return web.json_response(body, headers=_NO_STORE)
@@ -30,7 +31,7 @@ async def list_recipes(request: web.Request) -> web.Response:
 
 async def show_recipe(request: web.Request) -> web.Response:
     """Show one."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     name = request.match_info["name"]
     recipe = request.app[SERVICE].catalogue.recipes.get(name)
     if recipe is None:
@@ -40,7 +41,7 @@ async def show_recipe(request: web.Request) -> web.Response:
 
 async def put_recipe(request: web.Request) -> web.Response:
     """Keep a template, in place of what there was; without "pool", its pool stays."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     name = request.match_info["name"]
     body = await _object(request)
     expected = _version(body.pop("version", None))
@@ -62,7 +63,7 @@ async def put_recipe(request: web.Request) -> web.Response:
 
 async def remove_recipe(request: web.Request) -> web.Response:
     """Remove one: its spares end, its sessions go on."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     name = request.match_info["name"]
     await request.app[SERVICE].catalogue.remove(name)
     return web.json_response({"name": name, "removed": True}, headers=_NO_STORE)

@@ -9,20 +9,21 @@ from aiohttp import web
 
 from culler.loop import Finding
 from culler.policy import last_use
-from web.auth import require_api_key
+from web.auth import require_scope
 from web.context import CULLER
+from web.scopes import Scope
 from web.views import timestamp
 
 
 async def survey(request: web.Request) -> web.Response:
     """Say of every environment that was handed out whether it would go; end none."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     return _answer(await request.app[CULLER].survey())
 
 
 async def cull(request: web.Request) -> web.Response:
     """Look now, as the culler does at its interval, and say the same and who was ended."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     return _answer(await request.app[CULLER].look())
 
 

@@ -2,27 +2,28 @@
 
 from aiohttp import web
 
-from web.auth import require_api_key
+from web.auth import require_scope
 from web.context import SERVICE
+from web.scopes import Scope
 from web.views import drain_view
 
 
 async def show(request: web.Request) -> web.Response:
     """Say whether there is a drain, and how much is left."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     return await _answer(request)
 
 
 async def begin(request: web.Request) -> web.Response:
     """Hand out nothing from now on; all processes end when the last visitor has left."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     await request.app[SERVICE].instance_drain.begin()
     return await _answer(request)
 
 
 async def take_back(request: web.Request) -> web.Response:
     """Hand out again."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     await request.app[SERVICE].instance_drain.take_back()
     return await _answer(request)
 

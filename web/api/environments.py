@@ -7,15 +7,16 @@ from aiohttp import web
 from culler.policy import last_use
 from spawner.errors import UnknownEnvironment
 from spawner.model import Environment
-from web.auth import require_api_key, require_use_of
+from web.auth import require_scope, require_use_of
 from web.context import SERVICE, SETTINGS
 from web.origin import environment_origin
+from web.scopes import Scope
 from web.views import environment_view, expires_at
 
 
 async def list_environments(request: web.Request) -> web.Response:
     """List all that take a place, for the operator."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     environments = await request.app[SERVICE].environments()
     return web.json_response({"environments": [view(request, one) for one in environments]})
 

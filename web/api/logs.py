@@ -13,9 +13,10 @@ from aiohttp import web
 
 from spawner.errors import ServiceError, UnknownEnvironment
 from spawner.model import Environment, Phase
-from web.auth import require_api_key
+from web.auth import require_scope
 from web.context import SERVICE
 from web.problems import RequestRefused, bad_request
+from web.scopes import Scope
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ FOLLOWING = web.AppKey("following", Followers)
 
 async def show_log(request: web.Request) -> web.StreamResponse:
     """Give the last ``tail`` lines; with ``follow=1`` go on until the environment ends."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     lines = _tail(request)
     environment = await _find(request)
     if request.query.get("follow", "0") not in ("", "0", "false"):

@@ -3,15 +3,16 @@
 from aiohttp import web
 
 from web.api.environments import view
-from web.auth import require_api_key
+from web.auth import require_scope
 from web.context import SERVICE, SETTINGS
+from web.scopes import Scope
 from web.version import VERSION
 from web.views import drain_view, pool_view, timestamp
 
 
 async def status(request: web.Request) -> web.Response:
     """Show pools and environments."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     service = request.app[SERVICE]
     pools = await service.pool_status()
     environments = await service.environments()

@@ -12,11 +12,12 @@ from aiohttp import web
 
 from spawner.errors import UnknownTemplate
 from spawner.model import Auth, Environment, PoolStatus
-from web.auth import require_api_key, require_launch_by_api
+from web.auth import require_launch_by_api, require_scope
 from web.callers import allowance_of
 from web.context import SERVICE, SETTINGS, default_template, mount_of
 from web.origin import environment_origin, scope_of
 from web.problems import bad_request
+from web.scopes import Scope
 from web.urlpath import inside
 from web.version import VERSION
 from web.views import expires_at, timestamp
@@ -66,7 +67,7 @@ async def old_stats(request: web.Request) -> web.Response:
 
 async def drain(request: web.Request) -> web.Response:
     """End all spares; fresh ones follow at once."""
-    require_api_key(request)
+    require_scope(request, Scope.ADMIN)
     return web.json_response({"drained": await request.app[SERVICE].drain()})
 
 

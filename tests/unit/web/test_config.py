@@ -206,7 +206,7 @@ def test_a_bad_secret_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_every_setting_is_described() -> None:
-    sections = ("culling", "pages", "limits", "tmpnb", "docker", "proxy")
+    sections = ("culling", "pages", "limits", "tmpnb", "docker", "proxy", "api", "build")
     plain = {name: f for name, f in Settings.model_fields.items() if name not in sections}
 
     assert all(field.description for field in plain.values())

@@ -64,7 +64,14 @@ def test_an_idempotency_key_is_visible_ascii(text: str, valid: bool) -> None:
 
 @pytest.mark.parametrize(
     ("header", "key"),
-    [("token k", "k"), ("Bearer k", "k"), ("TOKEN  k ", "k"), ("Basic k", ""), ("k", ""), ("", "")],
+    [
+        ("token k", "k"),
+        ("Bearer k", "k"),
+        ("TOKEN  k ", "k"),
+        ("Basic k", ""),
+        ("k", "k"),
+        ("", ""),
+    ],
 )
-def test_a_key_is_presented_as_token_or_bearer(header: str, key: str) -> None:
+def test_a_key_is_presented_bare_or_as_token_or_bearer(header: str, key: str) -> None:
     assert presented_key(header) == key
