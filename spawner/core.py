@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import aiohttp
 
+from spawner.api_keys import ApiKeys
 from spawner.backends.base import Backend
 from spawner.backends.recorded import recorded
 from spawner.catalogue import Catalogue
@@ -24,6 +25,7 @@ from spawner.recorder import UNRECORDED, Recorder
 from spawner.refill import Refill
 from spawner.service import Service
 from spawner.starting import Starter
+from spawner.store.api_keys import ApiKeyStore
 from spawner.store.connection import Connection
 from spawner.store.feed import Feed
 from spawner.store.records import read_event
@@ -87,6 +89,7 @@ class Core:
             catalogue=catalogue,
             launches=launches,
             drain=self.drain,
+            api_keys=ApiKeys(ApiKeyStore(connection)),
         )
 
     async def run(self) -> None:

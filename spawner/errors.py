@@ -21,6 +21,8 @@
     ├── LaunchTimedOut          none became ready in time
     ├── LaunchLapsed            the ticket was given up
     ├── KeyReused               an Idempotency-Key came with another request
+    ├── KeyExists               there is an API key of this name
+    ├── UnknownKey              there is none of this name
     ├── BadSource               no repository that may be built
     ├── SourceUnavailable       where a repository lies gave no answer: nothing is known
     └── BuildFailed             an image could not be made; the build says why
@@ -228,6 +230,24 @@ class KeyReused(ServiceError):
 
     def __str__(self) -> str:
         return "This Idempotency-Key was used for another template; use a new key."
+
+
+class KeyExists(ServiceError):
+    """There is an API key of this name, which may have expired."""
+
+    code = "key_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'There is a key "{name}" already; revoke it, or choose another name.')
+
+
+class UnknownKey(ServiceError):
+    """There is no API key of this name."""
+
+    code = "unknown_key"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'There is no key "{name[:80]}".')
 
 
 class BadSource(ServiceError):

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from spawner.api_keys import ApiKeys
 from spawner.backends.base import Backend
 from spawner.catalogue import Catalogue
 from spawner.drain import Drain
@@ -36,9 +37,11 @@ class Service:
         catalogue: Catalogue,
         launches: Launches,
         drain: Drain,
+        api_keys: ApiKeys,
     ) -> None:
         self.backend = backend
         self.instance_drain = drain
+        self.api_keys = api_keys
         self.catalogue = catalogue
         self.templates = catalogue.templates
         self.pools = catalogue.pools

@@ -5,6 +5,7 @@ options took still reads the same. Both types go back to text in base units,
 so a value that was dumped is read again as the same value.
 """
 
+import math
 import re
 from datetime import timedelta
 from typing import Annotated
@@ -30,11 +31,18 @@ def parse_duration(value: object) -> object:
     if isinstance(value, timedelta | None):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
+        return _seconds(value, value)
     found = _DURATION.fullmatch(str(value).strip().lower())
     if found is None:
         raise ValueError(f'"{value}" is no duration: write 90s, 10m, 2h or 1d')
-    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    return _seconds(float(found[1]) * _SECONDS[found[2]], value)
+
+
+def _seconds(seconds: float, value: object) -> timedelta:
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError(f'"{str(value)[:40]}" is longer than time is counted') from None
 
 
 def parse_limit(value: object) -> object:
@@ -57,7 +65,10 @@ def parse_size(value: object) -> object:
     found = _SIZE.fullmatch(value.strip().lower())
     if found is None:
         raise ValueError(f'"{value}" is no size: write 512M, 2G or a number of bytes')
-    return int(float(found[1]) * _BYTES[found[2]])
+    size = float(found[1]) * _BYTES[found[2]]
+    if math.isinf(size):
+        raise ValueError(f'"{value[:40]}" is more than bytes are counted')
+    return int(size)
 
 
 def size_text(count: int) -> str:

@@ -9,7 +9,8 @@ from aiohttp import web
 from culler.loop import Culler
 from spawner.service import Service
 from web import pages, static_files, waiting
-from web.api import catalogue, culling, drain, environments, health, logs, status
+from web.api import catalogue, culling, drain, environments, health, keys, logs, status
+from web.auth import identify
 from web.callers import refuse_banned
 from web.config import Settings
 from web.context import API_KEY, CULLER, DEPARTURE, RENDERER, SERVICE, SETTINGS
@@ -34,7 +35,9 @@ def build(
     departure: Departure | None = None,
 ) -> web.Application:
     """Put the application together."""
-    app = web.Application(middlewares=[answer_failures, refuse_banned], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[answer_failures, identify, refuse_banned], client_max_size=MAX_BODY
+    )
     app[SERVICE] = service
     app[CULLER] = culler
     app[SETTINGS] = settings
@@ -55,6 +58,7 @@ def build(
         status,
         health,
         drain,
+        keys,
     ):
         app.add_routes(mounted(module.routes(), settings.base_url))
     app.add_routes(outside(settings.base_url))

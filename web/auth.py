@@ -1,48 +1,79 @@
 """Who may do what.
 
-The operator's key opens everything. Launching is open to all unless the
-settings say otherwise. An environment may be looked at and ended by who may
-use it: who knows its id, or for auth "url" and "cookie" who has its token as well.
+The operator's key opens everything; a key that was made has the scopes it was made
+with, and what ``[api] open`` names needs none. An environment may be looked at and ended
+by who may use it: who knows its id, or for auth "url" and "cookie" who has its token as
+well.
 """
 
 import hmac
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
+from spawner.api_keys import Holder
 from spawner.model import Auth, Environment
 from web.context import API_KEY, SERVICE, SETTINGS
 from web.problems import denied
 from web.scopes import Scope
 from web.visits import presented_key
 
-_EVERYTHING = frozenset({Scope.ADMIN})
+#: Who shows the key that is set in the configuration, or was made at the first start.
+OPERATOR = Holder("operator", frozenset({Scope.ADMIN}))
+_HOLDER = web.RequestKey("holder", Holder)
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Know whose key a request shows before anything else is decided.
+
+    Raises:
+        StoreUnavailable: It might be one that was made.
+    """
+    holder: Holder | None = None
+    if _matches(request, request.app[API_KEY]):
+        holder = OPERATOR
+    elif key := _presented(request):
+        holder = await request.app[SERVICE].api_keys.holder(key)
+    if holder is not None:
+        request[_HOLDER] = holder
+    return await handler(request)
+
+
+def holder_of(request: web.Request) -> Holder | None:
+    """Say whose key the request shows; None for whoever shows none that is good."""
+    return request.get(_HOLDER)
 
 
 def has_scope(request: web.Request, scope: Scope) -> bool:
-    """Say whether the request carries a key that is good for this."""
-    return bool(scopes_of(request) & scope.within)
+    """Say whether the request may do this: its key is good for it, or it is open to all."""
+    holder = holder_of(request)
+    if holder is not None and (scope is Scope.READ or holder.scopes & scope.within):
+        return True
+    return _is_open(request, scope)
 
 
 def require_scope(request: web.Request, scope: Scope) -> None:
-    """Refuse a request without a key that is good for this."""
+    """Refuse a request that may not do this."""
     if not has_scope(request, scope):
         raise denied()
 
 
-def scopes_of(request: web.Request) -> frozenset[Scope]:
-    """Give what the key that the request carries is good for."""
-    return _EVERYTHING if _matches(request, request.app[API_KEY]) else frozenset()
+def _is_open(request: web.Request, scope: Scope) -> bool:
+    settings = request.app[SETTINGS]
+    if scope is Scope.LAUNCH and settings.tmpnb.api_auth_required:
+        return False
+    return scope.value in settings.api.open
 
 
 def require_launch_by_api(request: web.Request) -> None:
     """Refuse a launch by API that needs a key and has none."""
-    if request.app[SETTINGS].tmpnb.api_auth_required:
-        require_scope(request, Scope.LAUNCH)
+    require_scope(request, Scope.LAUNCH)
 
 
 def require_launch_by_link(request: web.Request) -> None:
     """Refuse a launch by link where only the API hands out: a link carries no key."""
-    if request.app[SETTINGS].tmpnb.api_auth_required:
+    if not _is_open(request, Scope.LAUNCH):
         raise denied("Environments are handed out through the API alone here.")
 
 
@@ -55,8 +86,12 @@ def require_use_of(request: web.Request, environment: Environment) -> None:
 
 
 def _matches(request: web.Request, key: str) -> bool:
-    presented = presented_key(request.headers.get("Authorization", ""))
     # Compared as bytes: a str with non-ASCII characters would raise.
     return hmac.compare_digest(
-        presented.encode(errors="surrogateescape"), key.encode(errors="surrogateescape")
+        _presented(request).encode(errors="surrogateescape"),
+        key.encode(errors="surrogateescape"),
     )
+
+
+def _presented(request: web.Request) -> str:
+    return presented_key(request.headers.get("Authorization", ""))

@@ -20,10 +20,9 @@ from aiohttp.typedefs import Handler
 
 from spawner.errors import Banned
 from spawner.limits import Allowance
-from web.auth import has_scope
+from web.auth import holder_of
 from web.config import LimitsSettings
 from web.context import SERVICE, SETTINGS, mount_of
-from web.scopes import Scope
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +50,9 @@ class Caller:
 
 def caller_of(request: web.Request) -> Caller:
     """Say who calls: the key that is shown, else the address."""
-    if has_scope(request, Scope.ADMIN):
-        return Caller("key", "operator")
+    holder = holder_of(request)
+    if holder is not None:
+        return Caller("key", holder.name)
     ip = client_ip(
         request.headers.get("X-Forwarded-For", ""),
         request.app[SETTINGS].proxy.trusted_proxies,

@@ -12,6 +12,7 @@ from web.commands.asking import EPILOG as CLIENT_EPILOG
 from web.commands.config import config
 from web.commands.cull import cull
 from web.commands.drain import drain
+from web.commands.keys import app as keys
 from web.commands.logs import logs
 from web.commands.pools import pools
 from web.commands.proxy import EPILOG as PROXY_EPILOG
@@ -37,6 +38,7 @@ for command in (status, stop, cull, drain, logs):
 app.add_typer(template, name="template")
 app.add_typer(config, name="config")
 app.add_typer(pools, name="pools")
+app.add_typer(keys, name="keys")
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -33,6 +33,8 @@ _STATUS = {
     "launch_timeout": HTTPStatus.SERVICE_UNAVAILABLE,
     "launch_lapsed": HTTPStatus.GONE,
     "key_reused": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "key_exists": HTTPStatus.CONFLICT,
+    "unknown_key": HTTPStatus.NOT_FOUND,
     "bad_source": HTTPStatus.UNPROCESSABLE_ENTITY,
     "source_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "build_failed": HTTPStatus.UNPROCESSABLE_ENTITY,

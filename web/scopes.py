@@ -1,4 +1,4 @@
-"""What a key may be good for, one word for each."""
+"""What a request may be about, one word for each; keys are made for some of them."""
 
 from enum import StrEnum
 
@@ -6,6 +6,7 @@ from enum import StrEnum
 class Scope(StrEnum):
     """What is asked of a key."""
 
+    READ = "read"  # look at one build, template, pool or application; any key does
     BUILD = "build"  # start, list and cancel builds
     TEMPLATE = "template"  # list, register and remove templates
     POOL = "pool"  # list, make, resize and remove pools
@@ -16,3 +17,7 @@ class Scope(StrEnum):
     def within(self) -> frozenset["Scope"]:
         """Give the scopes a key needs one of to do this."""
         return frozenset({self, Scope.ADMIN})
+
+
+#: What a key can be made for.
+GRANTED = tuple(scope for scope in Scope if scope is not Scope.READ)

@@ -34,6 +34,8 @@ key                        type    lives     holds
                                              template and pool
 ``recipes:sequence``       number  for ever  the last version given to any of them
 ``recipes:changed``        channel           each template that was put or removed
+``apikeys``                hash    for ever  name of an API key → its hash, scopes and times, as
+                                             JSON
 ``routes``                 hash    for ever  ``tmpenv proxy``: prefix → what was put, as JSON
 ``routes:used``            hash    for ever  prefix → when it was last used, or put (ms)
 ``routes:origin``          string  for ever  tells whether the store was emptied meanwhile
