@@ -53,6 +53,7 @@ class Networks:
         self._instance = instance
         self._lane = lane
         self._port = settings.egress_port
+        self._walls_default = settings.firewall_default
         self._open_way_out = open_way_out
         self._here: dict[str, Bridge] = {}
         self._making = InFlight[None]()
@@ -87,6 +88,8 @@ class Networks:
         """
         with suppress(BackendUnavailable):
             self._here |= await self._lane.run(_look, self._instance)
+            if self._walls_default:
+                await self.firewall.apply(await self._lane.run(_default_bridge))
         for kind, bridge in list(self._here.items()):
             try:
                 await self._see_to(bridge)
@@ -145,6 +148,12 @@ def _look(client: APIClient, instance: str) -> dict[str, Bridge]:
     found = {one["Name"]: one for one in client.networks(filters={"label": label})}
     names = {kind: network_name(instance, kind) for kind in ("open", "none", "listed")}
     return {kind: _bridge(found[name], kind) for kind, name in names.items() if name in found}
+
+
+def _default_bridge(client: APIClient) -> Bridge:
+    """Give the bridge of containers that name no network, builds among them."""
+    options: Json = client.inspect_network("bridge").get("Options") or {}
+    return Bridge(options.get("com.docker.network.bridge.name", "docker0"), "open", "")
 
 
 def _bridge(network: Json, kind: str) -> Bridge:

@@ -54,6 +54,11 @@ class DockerSettings(BaseModel):
         description="Rules of this machine's firewall around environments: auto warns where they "
         "cannot be had, require starts nothing there (docs/egress.md)",
     )
+    firewall_default: bool = Field(
+        default=False,
+        description="Keep Docker's default bridge, on which builds run, to what environments with "
+        "open egress reach; it holds for every container there (docs/security.md)",
+    )
     firewall_image: str = Field(
         "", description="Image with nft that sets up the firewall where tmpenv itself may not"
     )

@@ -5,8 +5,10 @@ and not merely a probe that does not work.
 """
 
 import asyncio
+import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from spawner.backends import docker_firewall
 from spawner.backends.docker import DockerBackend
+from spawner.backends.docker_settings import DockerSettings
 from spawner.backends.docker_spec import bridge_name, network_name
 from spawner.errors import StartFailed
 from tests.components import TINY, require
@@ -317,3 +320,38 @@ async def test_it_can_be_left_to_the_operator(rig: DockerRig) -> None:
     with host_service() as port:
         assert await reaches(rig, order, gateway_of(rig), port)
     assert backend.gap == ""
+
+
+@pytest.mark.parametrize("is_walled", [True, False])
+async def test_a_build_reaches_no_service_of_this_machine_where_that_is_set(
+    rig: DockerRig, is_walled: bool
+) -> None:
+    backend = DockerBackend(rig.instance("one"), DockerSettings(firewall_default=is_walled))
+    await backend.open()
+    try:
+        with host_service() as port:
+            met = await asyncio.to_thread(_build_reaches, "172.17.0.1", port)
+    finally:
+        await backend.close()
+        if is_walled:
+            nft("delete", "table", "inet", "docker0")
+
+    assert met is not is_walled
+
+
+def _build_reaches(host: str, port: int) -> bool:
+    """Say whether a step of a build gets a connection."""
+    probe = f"exec 3<>/dev/tcp/{host}/{port}"
+    with tempfile.TemporaryDirectory(prefix="tmpenv-") as directory:
+        (Path(directory) / "Dockerfile").write_text(
+            f"FROM {TINY}\nRUN timeout 2 bash -c '{probe}' && echo reached || echo blocked\n"
+        )
+        done = subprocess.run(
+            ["docker", "build", "--no-cache", "--rm", directory],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"DOCKER_BUILDKIT": "0"},
+        )
+    assert ("\nreached\n" in done.stdout) is not ("\nblocked\n" in done.stdout), done.stdout
+    return "\nreached\n" in done.stdout
