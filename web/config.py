@@ -8,10 +8,11 @@ told by :mod:`web.config_errors`.
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -308,3 +309,17 @@ class Settings(BaseSettings):
             return self.state_dir
         home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return Path(home) / "tmpenv" / self.instance
+
+
+def secret_settings() -> Iterator[tuple[str, ...]]:
+    """List where the secrets stand, in tables that have names of their own."""
+    return _secrets_in(Settings, ())
+
+
+def _secrets_in(model: type[BaseModel], place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        kinds = get_args(field.annotation) or (field.annotation,)
+        if SecretStr in kinds:
+            yield (*place, name)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _secrets_in(field.annotation, (*place, name))

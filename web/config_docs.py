@@ -33,8 +33,8 @@ tmpenv needs no configuration. What you set is taken from, each before the ones 
 2. a TOML file: `tmpenv serve --config tmpenv.toml`, or `TMPENV_CONFIG`;
 3. environment variables: `TMPENV_` and the key in capitals, `__` between table and key
    (`TMPENV_CULLING__IDLE_TIMEOUT=30m`). Lists are separated by commas. A secret can be kept in a
-   file instead: `TMPENV_API_KEY_FILE`, `TMPENV_SECRET_KEY_FILE`, `TMPENV_REDIS_URL_FILE`,
-   `TMPENV_SSL_KEY_PASSPHRASE_FILE`;
+   file instead, which the variable with `_FILE` behind it names: `TMPENV_API_KEY_FILE`,
+   `TMPENV_BUILD__REGISTRY_PASSWORD_FILE`;
 4. flags, for the keys of the first table (`--state-dir`).
 
 Durations are written `90s`, `10m`, `2h`, `1d`, or as a number of seconds; sizes `512M`, `2G`, or

@@ -41,8 +41,8 @@ class Source:
     kind: str
     name: str
     values: dict[str, Any]
-    #: Variables that named a file with the value, by key.
-    files: Mapping[str, str] = field(default_factory=dict)
+    #: Variables that named a file with the value, by setting.
+    files: Mapping[Location, str] = field(default_factory=dict)
 
     @classmethod
     def of_flags(cls, values: dict[str, Any]) -> "Source":
@@ -50,7 +50,7 @@ class Source:
         return cls("flag", "", values)
 
     @classmethod
-    def of_variables(cls, values: dict[str, Any], files: Mapping[str, str]) -> "Source":
+    def of_variables(cls, values: dict[str, Any], files: Mapping[Location, str]) -> "Source":
         """Name values as variables of the environment."""
         return cls("variable", "", values, files)
 
@@ -74,7 +74,7 @@ class Source:
             case "flag":
                 return "--" + str(location[0]).replace("_", "-")
             case "variable":
-                return self.files.get(str(location[0])) or variable(location)
+                return self.files.get(location) or variable(location)
             case _:
                 return f"{self.name}: {'.'.join(map(str, location))}"
 

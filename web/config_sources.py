@@ -15,8 +15,16 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from web.config import Settings
-from web.config_errors import ConfigError, Fault, Source, cross_checks, explain, unknown_variable
+from web.config import Settings, secret_settings
+from web.config_errors import (
+    ConfigError,
+    Fault,
+    Location,
+    Source,
+    cross_checks,
+    explain,
+    unknown_variable,
+)
 
 PREFIX = "TMPENV_"
 #: What backends tell an environment about itself (backends/base.py). A tmpenv that
@@ -25,7 +33,7 @@ TOLD_TO_ENVIRONMENTS = frozenset(
     f"{PREFIX}{name}" for name in ("ID", "BASE_PATH", "IP", "PORT", "TOKEN")
 )
 #: Settings whose value may be kept in a file that ``…_FILE`` names.
-FROM_FILES = ("api_key", "secret_key", "redis_url", "ssl_key_passphrase")
+FROM_FILES = frozenset(secret_settings())
 
 
 @dataclass(slots=True)
@@ -34,8 +42,8 @@ class _Variables:
 
     values: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
-    #: By key, the variable that names the file in which its value was found.
-    files: dict[str, str] = field(default_factory=dict)
+    #: By setting, the variable that names the file in which its value was found.
+    files: dict[Location, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +129,9 @@ def _read_variables(environ: Mapping[str, str]) -> _Variables:
         if not name.startswith(PREFIX) or name in ignored:
             continue
         keys = _keys(name.removeprefix(PREFIX))
-        if keys[0].removesuffix("_file") in FROM_FILES and keys[0].endswith("_file"):
-            _read_secret(found, name, Path(environ[name]), keys[0].removesuffix("_file"))
+        setting = (*keys[:-1], keys[-1].removesuffix("_file"))
+        if setting in FROM_FILES and keys[-1].endswith("_file"):
+            _read_secret(found, name, Path(environ[name]), setting)
         elif keys[0] not in Settings.model_fields:
             found.lines.append(unknown_variable(name, keys[0]))
         else:
@@ -148,11 +157,12 @@ def _decode(text: str) -> object:
     return text
 
 
-def _read_secret(found: _Variables, name: str, path: Path, key: str) -> None:
+def _read_secret(found: _Variables, name: str, path: Path, setting: Location) -> None:
     try:
         text = path.read_text(encoding="utf-8").strip()
-        if key not in found.values:
-            found.values[key], found.files[key] = text, name
+        if not Source.of_variables(found.values, {}).has(setting):
+            _put(found.values, [str(key) for key in setting], text)
+            found.files[setting] = name
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         found.lines.append(f"tmpenv: {name}: {path} cannot be read: {reason}")

@@ -7,7 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 MASK = "********"
-_SECRET_KEYS = frozenset({"api_key", "secret_key", "redis_url", "ssl_key_passphrase"})
+#: The settings that are secrets, by their last word.
+_SECRET_KEYS = frozenset(
+    "api_key secret_key redis_url ssl_key_passphrase password registry_password"
+    " pip_index_url npm_registry http_proxy https_proxy".split()
+)
 _NAME = r"secret|token|passw|passphrase|pwd|credential|private|auth|key"
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 #: user:password@ of an address, and all that stands behind its "?".

@@ -83,7 +83,7 @@ def is_setting(keys: list[str]) -> bool:
         model: Any = Template if top == "templates" else Pool
         return len(keys) < 3 or keys[2] in model.model_fields
     inner = Settings.model_fields[top].annotation
-    return keys[1] in getattr(inner, "model_fields", {})
+    return keys[1].removesuffix("_file") in getattr(inner, "model_fields", {})
 
 
 def strange_keys(table: dict[str, Any]) -> set[str]:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from web.config import secret_settings
 from web.config_check import check
 from web.config_errors import ConfigError
 from web.config_shown import shown, toml
 from web.config_sources import gather, load
+from web.secrets_masked import MASK
 
 FILE = """
 ssl_key_passphrase = "planted-passphrase"
@@ -47,6 +49,21 @@ def test_no_secret_is_shown_in_any_form(file: Path) -> None:
         assert "planted" not in text
         assert "seen" in text
         assert "--token={token}" in text
+
+
+@pytest.mark.parametrize("setting", sorted(secret_settings()), ids=".".join)
+def test_each_secret_is_masked_and_may_be_kept_in_a_file(
+    setting: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("unix:///planted\n" if setting == ("redis_url",) else "planted\n")
+    variable = f"TMPENV_{'__'.join(setting).upper()}_FILE"
+
+    gathered = gather(environ={variable: str(file), "TMPENV_SSL_CERT": "/cert.pem"})
+
+    (found,) = [one for one in shown(gathered) if one.location == setting]
+    assert found.source == variable
+    assert setting == ("redis_url",) or found.value == MASK
 
 
 def test_every_setting_names_its_source(file: Path) -> None:
