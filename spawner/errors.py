@@ -23,6 +23,8 @@
     ├── KeyReused               an Idempotency-Key came with another request
     ├── KeyExists               there is an API key of this name
     ├── UnknownKey              there is none of this name
+    ├── AlreadyBuilding         another build of the same image is going on
+    ├── QueueFull               as many builds wait as may
     ├── BadSource               no repository that may be built
     ├── SourceUnavailable       where a repository lies gave no answer: nothing is known
     └── BuildFailed             an image could not be made; the build says why
@@ -261,6 +263,25 @@ class SourceUnavailable(ServiceError):
 
     code = "source_unavailable"
     retry_after = timedelta(seconds=10)
+
+
+class AlreadyBuilding(ServiceError):
+    """The image is being built from something else, or without being forced."""
+
+    code = "already_building"
+
+    def __str__(self) -> str:
+        return "Already building the image"
+
+
+class QueueFull(ServiceError):
+    """As many builds wait as may."""
+
+    code = "queue_full"
+    retry_after = timedelta(minutes=1)
+
+    def __str__(self) -> str:
+        return "As many builds wait as may; try again later."
 
 
 class BuildFailed(ServiceError):

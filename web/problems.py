@@ -35,6 +35,8 @@ _STATUS = {
     "key_reused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "key_exists": HTTPStatus.CONFLICT,
     "unknown_key": HTTPStatus.NOT_FOUND,
+    "already_building": HTTPStatus.CONFLICT,
+    "queue_full": HTTPStatus.TOO_MANY_REQUESTS,
     "bad_source": HTTPStatus.UNPROCESSABLE_ENTITY,
     "source_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "build_failed": HTTPStatus.UNPROCESSABLE_ENTITY,

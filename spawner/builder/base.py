@@ -71,7 +71,19 @@ class Engine(Protocol):
     async def exists(self, image: str) -> bool:
         """Say whether an image is there: in the registry if there is one, else at the daemon.
 
+        One that is only at the daemon where there is a registry was not pushed: it has to be
+        built again, which its layers make short.
+
         Raises:
+            BuildFailed: The registry does not let us ask.
+            BackendUnavailable: Could not ask.
+        """
+
+    async def user_of(self, image: str) -> str:
+        """Say as whom an image that was built here runs; empty for root.
+
+        Raises:
+            BuildFailed: It is not here any more.
             BackendUnavailable: Could not ask.
         """
 

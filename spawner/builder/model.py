@@ -93,3 +93,16 @@ class Build:
     ended_at: datetime | None
     #: Why it failed, for people.
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """A line of a build's log, masked and made fit to be shown."""
+
+    #: Grows with each line; a reader goes on after it.
+    id: str
+    at: datetime
+    text: str
+    stage: Stage
+    step: int = 0
+    steps: int = 0
