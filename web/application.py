@@ -4,20 +4,34 @@ It listens on a private unix socket behind the edge, which owns CORS, limits
 and the public address.
 """
 
+from functools import partial
+
 from aiohttp import web
 
 from culler.loop import Culler
 from spawner.service import Service
 from web import pages, static_files, waiting
-from web.api import catalogue, culling, drain, environments, health, keys, logs, status
-from web.auth import identify
+from web.api import (
+    catalogue,
+    culling,
+    documents,
+    drain,
+    environments,
+    health,
+    keys,
+    logs,
+    status,
+)
+from web.auth import identify, is_open
 from web.callers import refuse_banned
 from web.config import Settings
-from web.context import API_KEY, CULLER, DEPARTURE, RENDERER, SERVICE, SETTINGS
+from web.context import API_KEY, CULLER, DEPARTURE, INTERFACES, RENDERER, SERVICE, SETTINGS
 from web.departure import Departure
-from web.dialects import tmpnb, tmpnb_links
+from web.dialects import binder_build_logs, binder_builds, tmpnb, tmpnb_links
 from web.middleware import answer_failures, security_headers
 from web.mount import mounted, outside
+from web.openapi import document, interfaces
+from web.operations import operations_of
 from web.rendering import Renderer
 
 #: The largest body that any of these interfaces takes.
@@ -43,9 +57,10 @@ def build(
     app[SETTINGS] = settings
     app[API_KEY] = api_key
     app[logs.FOLLOWING] = logs.Followers()
+    app[binder_build_logs.FOLLOWING] = logs.Followers(binder_build_logs.FOLLOWERS)
     app[DEPARTURE] = departure or Departure()
     app[RENDERER] = Renderer(settings.pages.title, settings.base_url)
-    for module in (
+    modules = (
         pages,
         waiting,
         static_files,
@@ -59,8 +74,20 @@ def build(
         health,
         drain,
         keys,
-    ):
+        binder_builds,
+        binder_build_logs,
+        documents,
+    )
+    for module in modules:
         app.add_routes(mounted(module.routes(), settings.base_url))
+    operations = [one for module in modules for one in operations_of(module)]
+    app[INTERFACES] = interfaces(operations)
+    app[documents.DOCUMENT] = document(
+        operations,
+        title=settings.pages.title,
+        mount=settings.base_url,
+        is_open=partial(is_open, settings),
+    )
     app.add_routes(outside(settings.base_url))
     fixed = security_headers(settings.pages)
 

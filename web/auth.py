@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from spawner.api_keys import Holder
 from spawner.model import Auth, Environment
+from web.config import Settings
 from web.context import API_KEY, SERVICE, SETTINGS
 from web.problems import denied
 from web.scopes import Scope
@@ -50,7 +51,7 @@ def has_scope(request: web.Request, scope: Scope) -> bool:
     holder = holder_of(request)
     if holder is not None and (scope is Scope.READ or holder.scopes & scope.within):
         return True
-    return _is_open(request, scope)
+    return is_open(request.app[SETTINGS], scope)
 
 
 def require_scope(request: web.Request, scope: Scope) -> None:
@@ -59,8 +60,8 @@ def require_scope(request: web.Request, scope: Scope) -> None:
         raise denied()
 
 
-def _is_open(request: web.Request, scope: Scope) -> bool:
-    settings = request.app[SETTINGS]
+def is_open(settings: Settings, scope: Scope) -> bool:
+    """Say whether this needs no key here."""
     if scope is Scope.LAUNCH and settings.tmpnb.api_auth_required:
         return False
     return scope.value in settings.api.open
@@ -73,7 +74,7 @@ def require_launch_by_api(request: web.Request) -> None:
 
 def require_launch_by_link(request: web.Request) -> None:
     """Refuse a launch by link where only the API hands out: a link carries no key."""
-    if not _is_open(request, Scope.LAUNCH):
+    if not is_open(request.app[SETTINGS], Scope.LAUNCH):
         raise denied("Environments are handed out through the API alone here.")
 
 

@@ -15,6 +15,8 @@ CULLER = web.AppKey("culler", Culler)
 API_KEY = web.AppKey("api_key", str)
 DEPARTURE = web.AppKey("departure", Departure)
 RENDERER = web.AppKey("renderer", Renderer)
+#: First segments of the paths that are a program's: nobody is answered a page there.
+INTERFACES: web.AppKey[frozenset[str]] = web.AppKey("interfaces", frozenset)
 
 
 def mount_of(request: web.Request) -> str:

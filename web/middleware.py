@@ -1,8 +1,8 @@
 """The outermost layer: every failure becomes an answer, and every answer is safe to show.
 
 Pages go to who names HTML in ``Accept``, JSON to all others and to everything
-under ``api/``. Nothing of an unexpected failure is told but the request's id,
-under which the log has its traceback.
+that is a program's: ``api/``, and where operations are found. Nothing of an
+unexpected failure is told but the request's id, under which the log has its traceback.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from spawner.errors import ServiceError
 from web.config import PagesSettings
-from web.context import RENDERER, mount_of
+from web.context import INTERFACES, RENDERER, mount_of
 from web.logs import REQUEST
 from web.problem_pages import problem_page
 from web.problems import Problem, RequestRefused, problem_of
@@ -29,7 +29,6 @@ _CODES = {
     HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This address has no such method."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The body is too large."),
 }
-_JSON_ONLY = ("api/", "healthz", "readyz")
 
 
 @web.middleware
@@ -93,8 +92,10 @@ def answer(
 def is_page_wanted(request: web.Request) -> bool:
     """Say whether this request is to be answered with a page."""
     mount = mount_of(request)
-    if request.path.startswith(mount) and request.path[len(mount) :].startswith(_JSON_ONLY):
-        return False
+    if request.path.startswith(mount):
+        first, _, _ = request.path[len(mount) :].partition("/")
+        if first == "readyz" or first in request.app[INTERFACES]:
+            return False
     return wants_html(request.headers.get("Accept", ""))
 
 

@@ -14,12 +14,13 @@ list of models, or a response of the handler's own. Whoever speaks for the whole
 interface (:mod:`web.openapi`) reads :attr:`Operations.all`.
 
 Every operation is found with and without a trailing slash, and also under ``/api``;
-nothing redirects, since old clients do not follow (contract binder §0.5).
+nothing redirects, since old clients do not follow (contract binder §0.5). Those of a
+part that is ``plain`` are found where they are written alone, and their handlers read,
+check and answer for themselves: such a part is described, and else is as it was.
 """
 
 import functools
 import inspect
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from spawner.errors import ServiceError
 from web.auth import has_scope
 from web.problems import Problem, RequestRefused, problem_of
 from web.scopes import Scope
+from web.strict_json import NotJsonError, parse
 
 Handler = Callable[..., Awaitable[Any]]
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -53,6 +55,16 @@ class Wire(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """What a name in a path stands for."""
+
+    description: str
+    #: What all that can be found there look like.
+    pattern: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One operation as it is documented."""
 
@@ -62,13 +74,21 @@ class Operation:
     also: tuple[str, ...]
     name: str
     summary: str
+    #: What the handler's docstring says beyond its first line.
+    description: str
     tag: str
+    is_plain: bool
+    parameters: Mapping[str, Parameter]
     scope: Scope | None
     body: type[BaseModel] | None
     #: Whether the body may be left out.
     is_body_optional: bool
     query: type[BaseModel] | None
     answer: Any
+    #: Media type → what is in it, for answers that are no JSON.
+    gives: Mapping[str, str]
+    #: Whether HEAD is answered as well; not where an answer may have no end.
+    has_head: bool
     #: Status → types of the errors that it may have, besides those that any may.
     fails: Mapping[int, tuple[str, ...]]
     handler: Handler
@@ -77,10 +97,23 @@ class Operation:
 class Operations:
     """The operations of one part of the interface."""
 
-    def __init__(self, tag: str, *, types: Mapping[str, str] | None = None) -> None:
-        """Begin with none; ``types`` says how this part calls failures that have another code."""
+    def __init__(
+        self,
+        tag: str,
+        *,
+        types: Mapping[str, str] | None = None,
+        parameters: Mapping[str, Parameter] | None = None,
+        plain: bool = False,
+    ) -> None:
+        """Begin with none.
+
+        ``types`` says how this part calls failures that have another code, ``parameters``
+        what the names in its paths stand for.
+        """
         self._tag = tag
         self._types = types or {}
+        self._parameters = parameters or {}
+        self._is_plain = plain
         self.all: list[Operation] = []
 
     def get(self, *paths: str, **facts: Any) -> Callable[[Handler], Handler]:
@@ -105,11 +138,13 @@ class Operations:
 
     def _routes(self) -> Iterator[web.RouteDef]:
         for operation in self.all:
-            served = self._served(operation)
+            served = operation.handler if self._is_plain else self._served(operation)
+            # aiohttp answers HEAD wherever it answers GET, unless it is told not to.
+            is_deaf = operation.method == "GET" and not operation.has_head
+            kwargs = {"allow_head": False} if is_deaf else {}
             for path in (operation.path, *operation.also):
-                bare = path.removeprefix("/api")
-                for one in (bare, f"{bare}/", f"/api{bare}", f"/api{bare}/"):
-                    yield web.route(operation.method, one, served)
+                for one in (path,) if self._is_plain else everywhere(path):
+                    yield web.route(operation.method, one, served, **kwargs)
 
     def _describe(
         self,
@@ -118,24 +153,34 @@ class Operations:
         *,
         scope: Scope | None = None,
         fails: Mapping[int, str | tuple[str, ...]] | None = None,
+        gives: Mapping[str, str] | None = None,
+        has_head: bool = True,
+        **described: Any,
     ) -> Callable[[Handler], Handler]:
         def describe(handler: Handler) -> Handler:
-            hints = get_type_hints(handler, include_extras=True)
+            # A plain handler cannot say it by its annotations.
+            hints = get_type_hints(handler, include_extras=True) | described
             body, is_optional = _model(hints.get("body"))
             query, _ = _model(hints.get("query"))
+            summary, _, description = (inspect.getdoc(handler) or "").partition("\n")
             self.all.append(
                 Operation(
                     method=method,
                     path=paths[0],
                     also=paths[1:],
                     name=handler.__name__,
-                    summary=(inspect.getdoc(handler) or "").partition("\n")[0],
+                    summary=summary,
+                    description=description.partition("Raises:")[0].strip(),
                     tag=self._tag,
+                    is_plain=self._is_plain,
+                    parameters=self._parameters,
                     scope=scope,
                     body=body,
                     is_body_optional=is_optional,
                     query=query,
-                    answer=hints.get("return"),
+                    answer=hints.get("answer", hints.get("return")),
+                    gives=gives or {},
+                    has_head=has_head and method == "GET",
                     fails={
                         status: (types,) if isinstance(types, str) else types
                         for status, types in (fails or {}).items()
@@ -153,8 +198,8 @@ class Operations:
         @functools.wraps(handler)
         async def serve(request: web.Request) -> web.Response:
             try:
-                if operation.scope is not None and not has_scope(request, operation.scope):
-                    raise _UNAUTHORIZED
+                if operation.scope is not None:
+                    require(request, operation.scope)
                 return _answer(await handler(request, **await _arguments(operation, request)))
             except (ServiceError, RequestRefused) as error:
                 return self._tell(problem_of(error))
@@ -166,10 +211,22 @@ class Operations:
         return web.json_response(body, status=problem.status, headers=problem.headers)
 
 
+def require(request: web.Request, scope: Scope) -> None:
+    """Refuse a request that may not do this, in the words of this interface."""
+    if not has_scope(request, scope):
+        raise _UNAUTHORIZED
+
+
+def operations_of(module: object) -> list[Operation]:
+    """Give the operations that a module describes as its ``api``; a page has none."""
+    api = getattr(module, "api", None)
+    return api.all if isinstance(api, Operations) else []
+
+
 async def _arguments(operation: Operation, request: web.Request) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if operation.query is not None:
-        given["query"] = _fit(operation.query, kebab(dict(request.query)))
+        given["query"] = _fit(operation.query, _read_query(request, operation.query))
     if operation.body is not None:
         body = await read_object(request)
         is_left_out = body is None and operation.is_body_optional
@@ -194,14 +251,18 @@ async def read_object(request: web.Request) -> dict[str, Any] | None:
             "The body must be JSON: send Content-Type: application/json.",
         )
     try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise RequestRefused(
-            HTTPStatus.BAD_REQUEST, "malformedRequest", "The body is no JSON."
-        ) from error
+        body = parse(raw)
+    except NotJsonError as error:
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "malformedRequest", str(error)) from error
     if not isinstance(body, dict):
         raise malformed("The body must be a JSON object.")
     return body
+
+
+def everywhere(path: str) -> tuple[str, ...]:
+    """List the paths at which an operation is found that is written at ``path``."""
+    bare = path.removeprefix("/api")
+    return bare, f"{bare}/", f"/api{bare}", f"/api{bare}/"
 
 
 def malformed(text: str) -> RequestRefused:
@@ -211,7 +272,28 @@ def malformed(text: str) -> RequestRefused:
 
 def kebab(body: Mapping[str, Any]) -> dict[str, Any]:
     """Give the names of an object as this interface writes them (contract binder §1.0)."""
-    return {_CAMEL.sub("-", name).replace("_", "-").lower(): body[name] for name in body}
+    given: dict[str, Any] = {}
+    for written in body:
+        name = _CAMEL.sub("-", written).replace("_", "-").lower()
+        if name in given:
+            raise malformed(f"{name[:80]}: is given twice.")
+        given[name] = body[written]
+    return given
+
+
+def _read_query(request: web.Request, model: type[BaseModel]) -> dict[str, Any]:
+    """Give those parameters that the operation has; pages and caches add some of their own."""
+    if any("\0" in text for pair in request.query.items() for text in pair):
+        raise malformed("The query has a NUL.")
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    given: dict[str, Any] = {}
+    for written, value in request.query.items():
+        name, text = next(iter(kebab({written: value}).items()))
+        if name in given:
+            raise malformed(f"{name[:80]}: is given twice.")
+        if name in known:
+            given[name] = text
+    return given
 
 
 def _fit(model: type[BaseModel], values: dict[str, Any]) -> BaseModel:

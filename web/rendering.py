@@ -1,9 +1,11 @@
 """Turn templates into pages. Everything is escaped unless a template says otherwise; none does."""
 
+import re
 from functools import partial
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from web.static_files import static_url
 from web.version import VERSION
@@ -16,6 +18,15 @@ _PAGES = jinja2.Environment(
     lstrip_blocks=True,
 )
 _PAGES.globals.update(version=VERSION)
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def _marked(text: str) -> Markup:
+    """Show as code what stands between backquotes."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+_PAGES.filters["marked"] = _marked
 
 
 class Renderer:

@@ -53,6 +53,11 @@ async def favicon(_request: web.Request) -> web.Response:
     return _serve("favicon.svg", "")
 
 
+async def badge(_request: web.Request) -> web.Response:
+    """Serve the badge that other sites show beside a link to a launch."""
+    return _serve("badge.svg", "")
+
+
 def _serve(name: str, digest: str) -> web.Response:
     found = _FILES.get(name)
     if found is None:
@@ -71,4 +76,5 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/static/{name}", static),
         web.get("/favicon.ico", favicon),
+        web.get("/badge.svg", badge),
     ]

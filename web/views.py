@@ -1,10 +1,10 @@
 """How environments and pools look in JSON. Never a token: who gets one is decided elsewhere."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from culler.policy import CullingSettings, policy_of
 from spawner.model import DrainStatus, Environment, Phase, Pool, PoolStatus, Template
+from web.answers import DrainAnswer, EnvironmentAnswer, PoolAnswer
 from web.origin import Origin
 
 
@@ -24,7 +24,7 @@ def environment_view(
     origin: Origin,
     used: datetime | None,
     expires: datetime | None,
-) -> dict[str, Any]:
+) -> EnvironmentAnswer:
     """Show one environment."""
     return {
         "id": environment.id,
@@ -42,7 +42,7 @@ def environment_view(
     }
 
 
-def pool_view(status: PoolStatus, template: Template | None, pool: Pool | None) -> dict[str, Any]:
+def pool_view(status: PoolStatus, template: Template | None, pool: Pool | None) -> PoolAnswer:
     """Show one pool."""
     trouble = status.trouble
     return {
@@ -53,8 +53,9 @@ def pool_view(status: PoolStatus, template: Template | None, pool: Pool | None) 
         "waiting": status.waiting,
         "progress": status.progress,
         "phases": {phase.value: status.counts.get(phase, 0) for phase in _SHOWN},
-        "trouble": trouble
-        and {
+        "trouble": None
+        if trouble is None
+        else {
             "failures": trouble.failures,
             "reason": trouble.reason,
             "retry_after_s": round(trouble.retry_after.total_seconds(), 1),
@@ -62,7 +63,7 @@ def pool_view(status: PoolStatus, template: Template | None, pool: Pool | None) 
     }
 
 
-def drain_view(status: DrainStatus) -> dict[str, Any]:
+def drain_view(status: DrainStatus) -> DrainAnswer:
     """Show whether the instance is drained, and how much is left."""
     return {
         "draining": status.is_on,

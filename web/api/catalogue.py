@@ -8,19 +8,38 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel, Field
 
 from spawner.errors import UnknownTemplate
 from spawner.store.recipes import Recipe
+from web.answers import RecipeAnswer, RecipesAnswer, RemovedAnswer
 from web.auth import require_scope
 from web.config_errors import ConfigError
 from web.context import SERVICE, SETTINGS
+from web.operations import Operations, Parameter
 from web.problems import RequestRefused, bad_request
 from web.recipe_checks import backend_faults, read_recipes
 from web.scopes import Scope
 
 _NO_STORE = {"Cache-Control": "no-store"}
+_ONE = "/api/catalogue/{name}"
+
+api = Operations(
+    "catalogue",
+    plain=True,
+    parameters={"name": Parameter(description="Of a template", example="course")},
+)
 
 
+class PutRecipe(BaseModel):
+    """A template to be kept, and its pool; what may stand in them, the settings say."""
+
+    template: dict[str, Any] = Field(description="As `[templates.<name>]` of the settings")
+    pool: dict[str, Any] | None = Field(None, description="As `[pools.<name>]`; else it stays")
+    version: int | None = Field(None, ge=0, description="The version that is replaced; 0 for none")
+
+
+@api.get("/api/catalogue", scope=Scope.ADMIN, answer=RecipesAnswer)
 async def list_recipes(request: web.Request) -> web.Response:
     """List all, the declared ones first."""
     require_scope(request, Scope.ADMIN)
@@ -29,6 +48,7 @@ async def list_recipes(request: web.Request) -> web.Response:
     return web.json_response(body, headers=_NO_STORE)
 
 
+@api.get(_ONE, scope=Scope.ADMIN, fails={404: "unknown_template"}, answer=RecipeAnswer)
 async def show_recipe(request: web.Request) -> web.Response:
     """Show one."""
     require_scope(request, Scope.ADMIN)
@@ -39,6 +59,13 @@ async def show_recipe(request: web.Request) -> web.Response:
     return web.json_response(_view(request, recipe), headers=_NO_STORE)
 
 
+@api.put(
+    _ONE,
+    scope=Scope.ADMIN,
+    body=PutRecipe,
+    fails={409: ("template_declared", "template_changed"), 422: "bad_template"},
+    answer=RecipeAnswer,
+)
 async def put_recipe(request: web.Request) -> web.Response:
     """Keep a template, in place of what there was; without "pool", its pool stays."""
     require_scope(request, Scope.ADMIN)
@@ -61,6 +88,12 @@ async def put_recipe(request: web.Request) -> web.Response:
     return web.json_response(_view(request, recipe), headers=_NO_STORE)
 
 
+@api.delete(
+    _ONE,
+    scope=Scope.ADMIN,
+    fails={404: "unknown_template", 409: "template_declared"},
+    answer=RemovedAnswer,
+)
 async def remove_recipe(request: web.Request) -> web.Response:
     """Remove one: its spares end, its sessions go on."""
     require_scope(request, Scope.ADMIN)
@@ -69,14 +102,7 @@ async def remove_recipe(request: web.Request) -> web.Response:
     return web.json_response({"name": name, "removed": True}, headers=_NO_STORE)
 
 
-def routes() -> list[web.RouteDef]:
-    """List what this module serves."""
-    return [
-        web.get("/api/catalogue", list_recipes),
-        web.get("/api/catalogue/{name}", show_recipe),
-        web.put("/api/catalogue/{name}", put_recipe),
-        web.delete("/api/catalogue/{name}", remove_recipe),
-    ]
+routes = api.routes
 
 
 async def _object(request: web.Request) -> dict[str, Any]:
@@ -99,7 +125,7 @@ def _unfit(lines: list[str]) -> RequestRefused:
     return RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_template", "; ".join(lines))
 
 
-def _view(request: web.Request, recipe: Recipe) -> dict[str, Any]:
+def _view(request: web.Request, recipe: Recipe) -> RecipeAnswer:
     name = recipe.template.name
     return {
         "name": name,

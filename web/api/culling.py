@@ -3,41 +3,43 @@
 The judgement is the culler's own; nothing of it is decided here.
 """
 
-from typing import Any
-
 from aiohttp import web
 
 from culler.loop import Finding
 from culler.policy import last_use
+from web.answers import FindingAnswer, SurveyAnswer
 from web.auth import require_scope
 from web.context import CULLER
+from web.operations import Operations
 from web.scopes import Scope
 from web.views import timestamp
 
+api = Operations("culling", plain=True)
 
+
+@api.get("/api/cull", scope=Scope.ADMIN, answer=SurveyAnswer)
 async def survey(request: web.Request) -> web.Response:
     """Say of every environment that was handed out whether it would go; end none."""
     require_scope(request, Scope.ADMIN)
     return _answer(await request.app[CULLER].survey())
 
 
+@api.post("/api/cull", scope=Scope.ADMIN, answer=SurveyAnswer)
 async def cull(request: web.Request) -> web.Response:
     """Look now, as the culler does at its interval, and say the same and who was ended."""
     require_scope(request, Scope.ADMIN)
     return _answer(await request.app[CULLER].look())
 
 
-def routes() -> list[web.RouteDef]:
-    """List what this module serves."""
-    return [web.get("/api/cull", survey), web.post("/api/cull", cull)]
+routes = api.routes
 
 
 def _answer(findings: list[Finding]) -> web.Response:
-    body = {"environments": [_view(finding) for finding in findings]}
+    body: SurveyAnswer = {"environments": [_view(finding) for finding in findings]}
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 
 
-def _view(finding: Finding) -> dict[str, Any]:
+def _view(finding: Finding) -> FindingAnswer:
     environment, verdict = finding.environment, finding.verdict
     used = last_use(environment, finding.policy.counts)
     return {

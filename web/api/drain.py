@@ -2,18 +2,24 @@
 
 from aiohttp import web
 
+from web.answers import DrainAnswer
 from web.auth import require_scope
 from web.context import SERVICE
+from web.operations import Operations
 from web.scopes import Scope
 from web.views import drain_view
 
+api = Operations("drain", plain=True)
 
+
+@api.get("/api/drain", scope=Scope.ADMIN, answer=DrainAnswer)
 async def show(request: web.Request) -> web.Response:
     """Say whether there is a drain, and how much is left."""
     require_scope(request, Scope.ADMIN)
     return await _answer(request)
 
 
+@api.post("/api/drain", scope=Scope.ADMIN, answer=DrainAnswer)
 async def begin(request: web.Request) -> web.Response:
     """Hand out nothing from now on; all processes end when the last visitor has left."""
     require_scope(request, Scope.ADMIN)
@@ -21,6 +27,7 @@ async def begin(request: web.Request) -> web.Response:
     return await _answer(request)
 
 
+@api.delete("/api/drain", scope=Scope.ADMIN, answer=DrainAnswer)
 async def take_back(request: web.Request) -> web.Response:
     """Hand out again."""
     require_scope(request, Scope.ADMIN)
@@ -28,13 +35,7 @@ async def take_back(request: web.Request) -> web.Response:
     return await _answer(request)
 
 
-def routes() -> list[web.RouteDef]:
-    """List what this module serves."""
-    return [
-        web.get("/api/drain", show),
-        web.post("/api/drain", begin),
-        web.delete("/api/drain", take_back),
-    ]
+routes = api.routes
 
 
 async def _answer(request: web.Request) -> web.Response:

@@ -8,13 +8,17 @@ import logging
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from http import HTTPStatus
+from typing import Literal
 
 from aiohttp import web
+from pydantic import BaseModel, Field
 
 from spawner.errors import ServiceError, UnknownEnvironment
 from spawner.model import Environment, Phase
+from web.api.environments import ID
 from web.auth import require_scope
 from web.context import SERVICE
+from web.operations import Operations
 from web.problems import RequestRefused, bad_request
 from web.scopes import Scope
 
@@ -60,8 +64,30 @@ class Followers:
 
 
 FOLLOWING = web.AppKey("following", Followers)
+api = Operations("environments", plain=True, parameters={"id": ID})
 
 
+class LogQuery(BaseModel):
+    """Which part of a log."""
+
+    tail: int = Field(TAIL, ge=0, le=MOST_LINES, description="So many of its last lines")
+    follow: Literal["0", "1"] = Field("0", description="Go on until the environment ends")
+
+
+@api.get(
+    "/api/environments/{id}/logs",
+    scope=Scope.ADMIN,
+    query=LogQuery,
+    fails={
+        400: "bad_request",
+        409: "not_started",
+        410: "gone",
+        429: "too_many_followers",
+        503: "backend_unavailable",
+    },
+    gives={"text/plain": "the lines as they were printed"},
+    has_head=False,
+)
 async def show_log(request: web.Request) -> web.StreamResponse:
     """Give the last ``tail`` lines; with ``follow=1`` go on until the environment ends."""
     require_scope(request, Scope.ADMIN)
@@ -74,9 +100,7 @@ async def show_log(request: web.Request) -> web.StreamResponse:
     return web.Response(body=_ended_line(printed).encode(errors="replace"), headers=_HEADERS)
 
 
-def routes() -> list[web.RouteDef]:
-    """List what this module serves."""
-    return [web.get("/api/environments/{id}/logs", show_log, allow_head=False)]
+routes = api.routes
 
 
 def _tail(request: web.Request) -> int:

@@ -2,21 +2,26 @@
 
 from aiohttp import web
 
+from web.answers import StatusAnswer
 from web.api.environments import view
 from web.auth import require_scope
 from web.context import SERVICE, SETTINGS
+from web.operations import Operations
 from web.scopes import Scope
 from web.version import VERSION
 from web.views import drain_view, pool_view, timestamp
 
+api = Operations("status", plain=True)
 
+
+@api.get("/api/status", scope=Scope.ADMIN, answer=StatusAnswer)
 async def status(request: web.Request) -> web.Response:
     """Show pools and environments."""
     require_scope(request, Scope.ADMIN)
     service = request.app[SERVICE]
     pools = await service.pool_status()
     environments = await service.environments()
-    body = {
+    body: StatusAnswer = {
         "version": VERSION,
         "instance": request.app[SETTINGS].instance,
         "now": timestamp(await service.now()),
@@ -31,6 +36,4 @@ async def status(request: web.Request) -> web.Response:
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 
 
-def routes() -> list[web.RouteDef]:
-    """List what this module serves."""
-    return [web.get("/api/status", status)]
+routes = api.routes

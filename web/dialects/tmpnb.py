@@ -9,12 +9,15 @@ import json
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel, Field
 
 from spawner.errors import UnknownTemplate
 from spawner.model import Auth, Environment, PoolStatus
+from web.answers import CountsAnswer, DrainedAnswer, SpawnedAnswer, StatsAnswer
 from web.auth import require_launch_by_api, require_scope
 from web.callers import allowance_of
 from web.context import SERVICE, SETTINGS, default_template, mount_of
+from web.operations import Operations
 from web.origin import environment_origin, scope_of
 from web.problems import bad_request
 from web.scopes import Scope
@@ -23,7 +26,29 @@ from web.version import VERSION
 from web.views import expires_at, timestamp
 from web.visits import is_idempotency_key
 
+api = Operations("launches", plain=True)
 
+
+class Spawn(BaseModel):
+    """What is launched; old clients send all kinds of things beside it."""
+
+    template: str | None = Field(None, description="The default one where absent")
+
+
+@api.post(
+    "/api/spawn",
+    "/api/spawn/",
+    scope=Scope.LAUNCH,
+    body=Spawn | None,
+    fails={
+        404: "unknown_template",
+        410: "launch_lapsed",
+        422: "key_reused",
+        429: ("full", "limited"),
+        503: ("failing", "draining", "launch_timeout"),
+    },
+    answer=SpawnedAnswer,
+)
 async def spawn(request: web.Request) -> web.Response:
     """Hand out an environment, waiting until one is ready."""
     require_launch_by_api(request)
@@ -40,6 +65,7 @@ async def spawn(request: web.Request) -> web.Response:
     )
 
 
+@api.get("/api/stats", "/api/stats/", answer=StatsAnswer)
 async def stats(request: web.Request) -> web.Response:
     """Count: the default template as tmpnb did, and every template by name."""
     service = request.app[SERVICE]
@@ -65,6 +91,7 @@ async def old_stats(request: web.Request) -> web.Response:
     return web.Response(status=301, headers={"Location": f"{mount_of(request)}api/stats"})
 
 
+@api.delete("/api/pool", "/api/pool/", scope=Scope.ADMIN, answer=DrainedAnswer)
 async def drain(request: web.Request) -> web.Response:
     """End all spares; fresh ones follow at once."""
     require_scope(request, Scope.ADMIN)
@@ -74,10 +101,8 @@ async def drain(request: web.Request) -> web.Response:
 def routes() -> list[web.RouteDef]:
     """List what this module serves."""
     return [
-        *(web.post(path, spawn) for path in ("/api/spawn", "/api/spawn/")),
-        *(web.get(path, stats) for path in ("/api/stats", "/api/stats/")),
+        *api.routes(),
         *(web.get(path, old_stats) for path in ("/stats", "/stats/")),
-        *(web.delete(path, drain) for path in ("/api/pool", "/api/pool/")),
     ]
 
 
@@ -124,7 +149,7 @@ def _ticket(request: web.Request) -> str:
     return request.app[SERVICE].ticket(scope_of(request), key)
 
 
-def _handed_out(request: web.Request, environment: Environment) -> dict[str, str | None]:
+def _handed_out(request: web.Request, environment: Environment) -> SpawnedAnswer:
     service = request.app[SERVICE]
     origin = environment_origin(request, environment.id)
     token = "" if environment.auth is Auth.NONE else service.token(environment.id)
@@ -147,7 +172,7 @@ def _handed_out(request: web.Request, environment: Environment) -> dict[str, str
     }
 
 
-def _stats_of(request: web.Request, status: PoolStatus) -> dict[str, Any]:
+def _stats_of(request: web.Request, status: PoolStatus) -> CountsAnswer:
     service = request.app[SERVICE]
     pool = service.pools.get(status.template)
     return {
