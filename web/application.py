@@ -36,6 +36,8 @@ from web.rendering import Renderer
 
 #: The largest body that any of these interfaces takes.
 MAX_BODY = 64 * 1024  # bytes
+#: What the edge itself puts into a head, at most.
+EDGE_ADDS = 4 * 1024  # bytes
 #: Streams that are still open at the end are cut after this; browsers ask again.
 SHUTDOWN_S = 2.0
 
@@ -105,8 +107,15 @@ def runner(app: web.Application) -> web.AppRunner:
     """Give what serves the application.
 
     A handler is cancelled when its client goes away, so that a launch nobody
-    waits for is given up. The access log is the middleware's.
+    waits for is given up. The access log is the middleware's. Whatever head the edge lets
+    in is read here: it has measured it, and what it adds is short.
     """
+    longest = app[SETTINGS].proxy.max_head_bytes + EDGE_ADDS
     return web.AppRunner(
-        app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN_S,
+        max_line_size=longest,
+        max_field_size=longest,
     )

@@ -47,6 +47,10 @@ async def answer_failures(request: web.Request, handler: Handler) -> web.StreamR
         )
     except (ServiceError, RequestRefused) as error:
         response = answer(request, request_id, problem_of(error))
+    except web.RequestPayloadError:
+        # Packed by Content-Encoding, and it cannot be unpacked.
+        problem = Problem(HTTPStatus.BAD_REQUEST, *_CODES[HTTPStatus.BAD_REQUEST])
+        response = answer(request, request_id, problem)
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:

@@ -67,7 +67,7 @@ def _operation(one: Operation, schemas: Schemas, is_open: IsOpen) -> dict[str, A
     described: dict[str, Any] = {
         "operationId": f"{one.tag}_{one.name}".replace("-", "_"),
         "tags": [one.tag],
-        "summary": one.summary.removesuffix("."),
+        "summary": _markdown(one.summary).removesuffix("."),
         "description": _description(one),
         "parameters": [*_in_path(one), *_in_query(one, schemas)],
         "responses": _responses(one, schemas),
@@ -82,7 +82,7 @@ def _operation(one: Operation, schemas: Schemas, is_open: IsOpen) -> dict[str, A
 
 
 def _description(one: Operation) -> str:
-    parts = [one.description]
+    parts = [_markdown(one.description)]
     if one.also:
         parts.append("Also at " + ", ".join(f"`{path}`" for path in one.also) + ".")
     if one.is_plain:
@@ -92,6 +92,10 @@ def _description(one: Operation) -> str:
     elif one.scope is not None:
         parts.append(f"Needs a key of scope `{one.scope}`.")
     return "\n\n".join(part for part in parts if part)
+
+
+def _markdown(docstring: str) -> str:
+    return docstring.replace("``", "`")
 
 
 def _in_path(one: Operation) -> Iterable[Mapping[str, Any]]:
@@ -147,6 +151,8 @@ def failures(one: Operation) -> dict[int, tuple[str, ...]]:
             may(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupportedMediaType")
     if not one.is_plain and (one.body or one.query):
         may(HTTPStatus.UNPROCESSABLE_ENTITY, "malformedRequest")
+    if "{" in one.path or one.query is not None:
+        may(HTTPStatus.REQUEST_URI_TOO_LONG, "url_too_long")
     if "{" in one.path:
         # What is no name at all is found nowhere.
         may(HTTPStatus.NOT_FOUND, "not_found")

@@ -6,8 +6,12 @@ program's argument nor part of an environment's variable. All of it is refused h
 """
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
+
+# As it is written again; with another backslash before it, it is text that looks so.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class NotJsonError(ValueError):
@@ -28,7 +32,7 @@ def parse(raw: bytes) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise NotJsonError("The body is no JSON.") from error
-    if rb"\u0000" in told:
+    if _NUL.search(told):
         raise NotJsonError("The body has a NUL in a text.")
     return value
 
