@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from spawner.api_keys import ApiKeys
 from spawner.backends.base import Backend
+from spawner.builder.builds import Builds
 from spawner.catalogue import Catalogue
 from spawner.drain import Drain
 from spawner.identity import Tokens
@@ -45,6 +46,8 @@ class Service:
         self.catalogue = catalogue
         self.templates = catalogue.templates
         self.pools = catalogue.pools
+        #: None where what runs environments has no images.
+        self.builds: Builds | None = None
         self._store = store
         self._tokens = tokens
         self._launches = launches

@@ -5,6 +5,7 @@ and the public address.
 """
 
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -107,15 +108,18 @@ def runner(app: web.Application) -> web.AppRunner:
     """Give what serves the application.
 
     A handler is cancelled when its client goes away, so that a launch nobody
-    waits for is given up. The access log is the middleware's. Whatever head the edge lets
-    in is read here: it has measured it, and what it adds is short.
+    waits for is given up.
+    """
+    return web.AppRunner(
+        app, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S, **reading_options(app)
+    )
+
+
+def reading_options(app: web.Application) -> dict[str, Any]:
+    """Say how requests are read.
+
+    Whatever head the edge lets in is read here: it has measured it, and what it adds is
+    short. The access log is the middleware's.
     """
     longest = app[SETTINGS].proxy.max_head_bytes + EDGE_ADDS
-    return web.AppRunner(
-        app,
-        access_log=None,
-        handler_cancellation=True,
-        shutdown_timeout=SHUTDOWN_S,
-        max_line_size=longest,
-        max_field_size=longest,
-    )
+    return {"access_log": None, "max_line_size": longest, "max_field_size": longest}

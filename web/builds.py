@@ -1,37 +1,26 @@
 """The builds of this service, for the parts of the web that speak of them."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
+from spawner.builder.builds import Builds
 from web.context import SERVICE
 from web.problems import RequestRefused
 
 
-@dataclass(frozen=True)
-class LogEntry:
-    """A line."""
-
-    id: str
-    at: datetime
-    text: str
-
-
-def builds_of(request: web.Request) -> Any:
+def builds_of(request: web.Request) -> Builds:
     """Give what makes images here.
 
     Raises:
         RequestRefused: Nothing does: what runs environments here has no images.
     """
-    builds = getattr(request.app[SERVICE], "builds", None)
-    if builds is None:
+    service = request.app[SERVICE]
+    if service.builds is None:
         raise RequestRefused(
             HTTPStatus.NOT_IMPLEMENTED,
             "buildsUnavailable",
             "No images are built here: environments run on "
-            f'"{request.app[SERVICE].backend.name}", and only Docker has images.',
+            f'"{service.backend.name}", and only Docker has images.',
         )
-    return builds
+    return service.builds

@@ -15,10 +15,10 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import Field, StringConstraints
 
-from spawner.builder.model import Build
+from spawner.builder.model import Build, LogEntry
 from spawner.errors import ServiceError
 from web.api.logs import Followers
-from web.builds import LogEntry, builds_of
+from web.builds import builds_of
 from web.dialects.binder_builds import NAME, TYPES, UNKNOWN, find, view
 from web.heartbeats import with_heartbeats
 from web.operations import Operations, Wire, malformed
@@ -72,7 +72,7 @@ class ReadLog(Wire):
     fails={**UNKNOWN, 429: "too_many_followers"},
     gives={
         "text/plain": "the lines as they were printed",
-        "application/x-ndjson": "an object for each, with `id`, `time` and `text`",
+        "application/x-ndjson": "an object for each: `id`, `time`, `phase`, `step`, `steps`, `text`",
         "text/event-stream": "the same as events; the last is `end`, with the build",
     },
     has_head=False,
@@ -131,7 +131,8 @@ async def _send(
         async with aclosing(with_heartbeats(entries, HEARTBEAT_S)) as beaten:
             await response.prepare(request)
             async for entry in beaten:
-                await response.write(_written(entry, kind))
+                if written := _written(entry, kind):
+                    await response.write(written)
         if kind == "sse":
             await response.write(await _end(request, build))
     except ServiceError as error:
@@ -151,7 +152,15 @@ def _written(entry: LogEntry | None, kind: Format) -> bytes:
         return b": still here\n\n" if kind == "sse" else b""
     if kind == "text":
         return f"{entry.text}\n".encode(errors="replace")
-    told = json.dumps({"id": entry.id, "time": timestamp(entry.at), "text": entry.text})
+    facts = {
+        "id": entry.id,
+        "time": timestamp(entry.at),
+        "phase": entry.stage,
+        "step": entry.step,
+        "steps": entry.steps,
+        "text": entry.text,
+    }
+    told = json.dumps(facts)
     if kind == "ndjson":
         return f"{told}\n".encode()
     return f"id: {entry.id}\ndata: {told}\n\n".encode()

@@ -128,9 +128,9 @@ class Removed(Wire):
     fails={
         409: "alreadyBuilding",
         422: ("badRepoSource", "malformedRequest"),
-        429: "builds_full",
+        429: "queue_full",
         501: "buildsUnavailable",
-        503: "source_unavailable",
+        503: ("source_unavailable", "backend_unavailable"),
     },
 )
 async def start_build(request: web.Request, body: StartBuild) -> BuildView:

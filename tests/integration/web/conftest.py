@@ -18,7 +18,7 @@ from spawner.service import Service
 from tests.deployment import SECRET, Deployment
 from tests.redis_server import RedisServer
 from tests.waiting import eventually
-from web.application import build
+from web.application import build, reading_options
 from web.config_sources import load
 
 API_KEY = "operators-key"
@@ -99,7 +99,8 @@ def open_site_on(instance: str) -> Open:
                 flush=_nothing_to_flush,
             )
             app = build(service, loaded, culler=culler, api_key=API_KEY)
-            server = TestServer(app, handler_cancellation=True, access_log=None)
+            server = TestServer(app)
+            await server.start_server(**reading_options(app))
             jar = aiohttp.DummyCookieJar()
             client = await stack.enter_async_context(
                 TestClient(server, cookie_jar=jar, headers={"X-Request-Id": "named by the edge"})
