@@ -24,6 +24,16 @@ def _split(value: object) -> object:
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
+#: JupyterLab, or the notebook server where it is not installed; of either the old names as well.
+COMMAND = (
+    "command -v jupyter-lab >/dev/null && set -- jupyter-lab || set -- jupyter-notebook; "
+    'exec "$@" --no-browser --ip={ip} --port={port} '
+    "--ServerApp.base_url={base_path} --NotebookApp.base_url={base_path} "
+    "--ServerApp.allow_remote_access=True --NotebookApp.allow_remote_access=True "
+    "--ServerApp.allow_origin='*' --NotebookApp.allow_origin='*'"
+)
+
+
 class BuildSettings(BaseModel):
     """Where repositories may lie, what images are made of, and how much a build may take."""
 
@@ -47,6 +57,11 @@ class BuildSettings(BaseModel):
     base_images: dict[str, str] = Field(
         {"3": "tmpenv/jupyter"},
         description="What images are made from, by version of Python; the first is the default",
+    )
+    command: str = Field(
+        "",
+        description="What environments run whose repository brings a Dockerfile or a start; "
+        "JupyterLab, else its old notebook server, where empty (docs/builds.md)",
     )
     at_once: int = Field(2, ge=1, description="Builds that run at once")
     queue: int = Field(100, ge=0, description="Builds that may wait")
@@ -84,3 +99,8 @@ class BuildSettings(BaseModel):
     http_proxy: SecretStr | None = Field(None, description="Proxy of builds for http")
     https_proxy: SecretStr | None = Field(None, description="Proxy of builds for https")
     no_proxy: Words = Field((), description="Hosts that builds reach without a proxy")
+
+    @property
+    def command_to_run(self) -> str:
+        """What is run in an image whose own command is not known, or is gone."""
+        return self.command or COMMAND

@@ -23,6 +23,7 @@ HOMES = {
     "jinja2": ("web/",),
     "typer": ("web/",),
     "rich": ("web/",),
+    "repo2docker": ("spawner/builder/repo2docker",),
 }
 
 
