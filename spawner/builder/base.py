@@ -1,6 +1,6 @@
 """What a build needs from the world: where sources come from, and what makes images.
 
-The implementations are :mod:`spawner.builder.sources` (git), :mod:`spawner.builder.recipe`
+The implementations are :mod:`spawner.builder.sources` (git), :mod:`spawner.builder.planning`
 (what a directory is built by) and :mod:`spawner.builder.engine` (Docker).
 """
 
