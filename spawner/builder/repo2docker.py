@@ -72,8 +72,9 @@ def _ask(directory: Path, workspace: Path, tell: Tell) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired as error:
         raise BuildFailed("repo2docker did not come to an end.") from error
-    lines = ended.stderr.splitlines()
-    for line in lines:
+    # Everybody may read the log: where the repository lies here is nobody's business.
+    lines = ended.stderr.replace(str(directory), ".").splitlines()
+    for line in filter(str.strip, lines):
         tell(line)
     if ended.returncode:
         last = next((line for line in reversed(lines) if line.strip()), "it said nothing")

@@ -81,3 +81,6 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except ImportError as error:
         sys.exit(f"repo2docker is not installed here: pip install 'tmpenv[repo2docker]' ({error})")
+    except Exception as error:
+        # Everybody may read the log of a build: no traceback of this machine's files.
+        sys.exit(f"{type(error).__name__}: {error}")

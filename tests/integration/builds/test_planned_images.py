@@ -5,14 +5,18 @@ import json
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from spawner.backends.base import Order
+from spawner.model import Template
 from tests.buildkit import Workshop, everything, index_of_pip, machine, run
 from tests.company import Company, bridge_address, make_authority, open_for_builds
 from tests.components import JUPYTER, require
 from tests.conda_channel import add_package, add_python
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("docker_is_here")
 
@@ -223,7 +227,89 @@ async def test_a_companys_network_leaves_no_trace_in_the_image(
     assert "planted-" not in printed
 
 
+async def test_a_dockerfile_of_the_repositorys_own_finds_the_same_settings(
+    workshop: Workshop, repository: Path
+) -> None:
+    own = (
+        f"FROM {JUPYTER}\nRUN --mount=type=secret,id=tmpenv-pip,mode=0444 "
+        'wc -l </run/secrets/tmpenv-pip >/tmp/lines && [ "$HTTP_PROXY" = http://planted-proxy ]\n'
+    )
+    write(repository, Dockerfile=own)
+    plan = workshop.plan(
+        repository, pip_index_url="https://planted-pip/", http_proxy="http://planted-proxy"
+    )
+
+    image, _ = workshop.build(plan)
+
+    assert run(image, "cat", "/tmp/lines") == "2"
+    layers = [name for name, content in everything(image) if b"planted-pip" in content]
+    assert layers == []
+
+
+@pytest.mark.parametrize("name", ["binder/start", "Dockerfile"])
+async def test_jupyter_runs_by_the_command_that_the_plan_gives(
+    workshop: Workshop, repository: Path, name: str
+) -> None:
+    """As a template's command is run (:class:`spawner.model.Template`), under its base path."""
+    own = {"binder/start": '#!/bin/sh\nexec "$@"\n', "Dockerfile": f"FROM {JUPYTER}\n"}
+    write(repository, **{name: own[name]})
+    plan = workshop.plan(repository)
+    image, _ = workshop.build(plan)
+    order = Order(
+        id="a",
+        base_path="/user/a/",
+        template=Template(name="t", image=image, command=plan.command),
+        token="secret",
+    )
+    command = order.command(ip="0.0.0.0", port=8888)
+    asked = (
+        "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8888/user/a/api').status)"
+    )
+
+    with running(image, *command) as container:
+
+        async def answers() -> str:
+            done = await asyncio.to_thread(
+                subprocess.run,
+                ["docker", "exec", container, "python3", "-c", asked],
+                capture_output=True,
+                text=True,
+            )
+            return done.stdout.strip()
+
+        assert await eventually(answers, within=60, every=0.2) == "200"
+
+
+async def test_repo2docker_has_its_build_made_by_our_own_engine(
+    workshop: Workshop, repository: Path
+) -> None:
+    write(repository, **{"binder/Dockerfile": f"FROM {JUPYTER}\nCOPY notebook /tmp/copied\n"})
+    write(repository, notebook="1")
+
+    image, _ = workshop.build(workshop.plan(repository, builder="repo2docker"))
+
+    assert run(image, "cat", "/tmp/copied") == "1"
+
+
 def configuration(image: str) -> dict[str, object]:
     shown = subprocess.run(["docker", "inspect", image], check=True, capture_output=True).stdout
     config: dict[str, object] = json.loads(shown)[0]["Config"]
     return config
+
+
+@contextmanager
+def running(image: str, *command: str) -> Iterator[str]:
+    """Run a container apart from every network; give its id."""
+    started = subprocess.run(
+        ["docker", "run", "--detach", "--network=none", image, *command],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    container = started.stdout.strip()
+    try:
+        yield container
+    finally:
+        subprocess.run(
+            ["docker", "rm", "--force", "--volumes", container], check=True, capture_output=True
+        )
