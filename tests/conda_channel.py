@@ -8,9 +8,12 @@ import bz2
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+
+_SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
 
 
 def add_package(
@@ -50,7 +53,7 @@ def add_python(channel: Path, version: str) -> None:
         "bin/python3": Path("/usr/bin/python3"),
         "bin/python": Path("python3"),
     }
-    add_package(channel, "python", version, files, subdir="linux-64")
+    add_package(channel, "python", version, files, subdir=_SUBDIRS[platform.machine()])
 
 
 def _described(path: str, content: str | Path) -> dict[str, object]:

@@ -57,7 +57,7 @@ class FilePlanner(Planner):
 
     def _decides(self, contents: Contents, dependencies: Sequence[str]) -> str | None:
         for name in dependencies or self._settings.priority:
-            if name in contents.names:
+            if name in contents.names and name in SUPPORTED:
                 return name
         if dependencies:
             where = contents.place or "the repository's root"

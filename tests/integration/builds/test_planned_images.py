@@ -187,7 +187,7 @@ async def test_a_companys_network_leaves_no_trace_in_the_image(
         **{
             # Never the same, or Docker would take what an earlier run has made.
             "environment.yml": f"# {uuid.uuid4()}\nchannels: [conda-forge]\n"
-            "dependencies: [greeting]\n",
+            "dependencies:\n  - greeting\n  - pip: [iniconfig==2.0.0]\n",
             "postBuild": "#!/bin/sh\nset -e\n"
             'for name in "$CONDARC" "$NPM_CONFIG_USERCONFIG" "$PIP_CONFIG_FILE"; do\n'
             '    wc -c <"$name"\ndone\n'
@@ -215,7 +215,7 @@ async def test_a_companys_network_leaves_no_trace_in_the_image(
         )
         image, printed = await asyncio.to_thread(workshop.build, plan)
 
-    assert "py-rattler" in company.asked
+    assert {"py-rattler", "iniconfig"} <= set(company.asked)
     secret = [b"planted-", address.encode(), authority.certificate.read_bytes().split()[2]]
     found = [
         name
@@ -225,6 +225,21 @@ async def test_a_companys_network_leaves_no_trace_in_the_image(
     assert found == []
     assert run(image, "cat", "/opt/environment/share/greeting.txt") == "hello"
     assert "planted-" not in printed
+
+
+def test_a_channel_that_does_not_answer_keeps_its_password_out_of_the_log(
+    workshop: Workshop, repository: Path
+) -> None:
+    write(repository, **{"environment.yml": "dependencies: [greeting]\n"})
+    plan = workshop.plan(
+        repository, conda_channels=["http://u:planted-conda@127.0.0.1:9/a"], no_proxy=["127.0.0.1"]
+    )
+
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        workshop.build(plan)
+
+    assert "environment.yml: " in raised.value.output
+    assert "planted-conda" not in raised.value.output
 
 
 async def test_a_dockerfile_of_the_repositorys_own_finds_the_same_settings(

@@ -73,6 +73,13 @@ def test_a_request_for_what_is_not_there_fails(repository: Path) -> None:
         Planned(repository, ("environment.yml", "Dockerfile"))
 
 
+def test_what_merely_goes_with_others_does_not_decide(repository: Path) -> None:
+    (repository / "apt.txt").write_text("tree\n")
+
+    with pytest.raises(BuildFailed, match=r"no apt\.txt or \.\./Dockerfile in the repository's"):
+        Planned(repository, ("apt.txt", "../Dockerfile"))
+
+
 def test_without_any_file_the_base_image_gets_the_contents(repository: Path) -> None:
     put(repository, "notebook.ipynb")
 
