@@ -54,6 +54,11 @@ class BuildSettings(BaseModel):
     priority: Annotated[tuple[Dependency, ...], BeforeValidator(_split)] = Field(
         PRIORITY, description="Which file decides what is installed: the first that is there"
     )
+    docker_cli: str = Field(
+        "",
+        description="A docker command that builds with BuildKit; the first on PATH that can "
+        "where empty",
+    )
     base_images: dict[str, str] = Field(
         {"3": "tmpenv/jupyter"},
         description="What images are made from, by version of Python; the first is the default",
