@@ -4,11 +4,13 @@ A group whose component is missing is skipped with its reason on a laptop, and
 is an error where ``CI=true``: there nothing may be silently left out.
 """
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +18,9 @@ import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
+from spawner.builder.docker_cli import find_cli
+from spawner.builder.settings import BuildSettings
+from spawner.errors import BuildFailed
 from spawner.store.embedded import EmbeddedRedisError, find_server
 
 TINY = "tmpenv-test/tiny"
@@ -36,6 +41,18 @@ def _daemon() -> str:
     except (DockerException, OSError) as error:
         return f"no Docker daemon answers ({error})"
     client.close()
+    return ""
+
+
+def _buildkit() -> str:
+    if reason := why_missing("docker"):
+        return reason
+    try:
+        # In a thread: whoever asks may have a loop of their own.
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(asyncio.run, find_cli(BuildSettings())).result()
+    except BuildFailed as error:
+        return str(error)
     return ""
 
 
@@ -99,6 +116,7 @@ def _btrfs() -> str:
 
 _PROBES: dict[str, Callable[[], str]] = {
     "docker": _daemon,
+    "buildkit": _buildkit,
     "tiny-image": _image(TINY),
     "jupyter-image": _image(JUPYTER),
     "service-image": _image(SERVICE),

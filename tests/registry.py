@@ -18,13 +18,18 @@ log: {{level: warn}}
 storage: {{filesystem: {{rootdirectory: {directory}/images}}}}
 http: {{addr: "127.0.0.1:{port}", secret: of-a-test}}
 """
+_AUTH = "auth: {{htpasswd: {{realm: tests, path: {path}}}}}\n"
+#: Whom a registry with a password lets in, and the bcrypt hash of the password.
+USER, PASSWORD = "ada", "correct horse"
+_HASH = "$2b$04$fOIWKNByxAoRyAm82C5QvumI4brCfPT0tUEuOjTY0bCT3RNibbA0a"
 
 
 class Registry:
     """Keeps its images in a directory, and its port for as long as it lives."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, has_password: bool = False) -> None:
         self._directory = directory
+        self._has_password = has_password
         self._process: subprocess.Popen[bytes] | None = None
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.port: int = taken.getsockname()[1]
@@ -36,7 +41,11 @@ class Registry:
     def start(self) -> None:
         """Start it; return when it answers."""
         config = self._directory / "config.yml"
-        config.write_text(_CONFIG.format(directory=self._directory, port=self.port))
+        text = _CONFIG.format(directory=self._directory, port=self.port)
+        if self._has_password:
+            (self._directory / "htpasswd").write_text(f"{USER}:{_HASH}\n")
+            text += _AUTH.format(path=self._directory / "htpasswd")
+        config.write_text(text)
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 ["docker-registry", "serve", config], stdout=log, stderr=log
@@ -70,7 +79,8 @@ class Registry:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
         try:
             connection.request("GET", "/v2/")
-            return connection.getresponse().status == http.HTTPStatus.OK
+            wanted = http.HTTPStatus.UNAUTHORIZED if self._has_password else http.HTTPStatus.OK
+            return connection.getresponse().status == wanted
         except OSError:
             return False
         finally:

@@ -10,6 +10,7 @@ from spawner.backends.base import Backend
 from spawner.backends.docker import DockerBackend
 from spawner.backends.docker_network import OpenWayOut, no_way_out
 from spawner.backends.process import ProcessBackend
+from spawner.builder.logins import login_of
 from spawner.errors import BackendUnavailable
 from web.config import Settings
 from web.recipes import IMAGE
@@ -35,7 +36,12 @@ async def choose_backend(settings: Settings, open_way_out: OpenWayOut = no_way_o
     """
     if settings.backend == "process":
         return Choice(await _opened(_process(settings)))
-    docker = DockerBackend(settings.instance, settings.docker, open_way_out=open_way_out)
+    docker = DockerBackend(
+        settings.instance,
+        settings.docker,
+        open_way_out=open_way_out,
+        login=login_of(settings.build),
+    )
     if settings.backend == "docker":
         return Choice(await _opened(docker))
     reason = await _why_not(docker, settings)

@@ -40,6 +40,7 @@ from spawner.backends.docker_spec import (
 )
 from spawner.backends.docker_view import from_inspect, from_list
 from spawner.backends.threads import InFlight
+from spawner.builder.logins import Login
 from spawner.errors import ImageUnavailable, StartFailed
 from spawner.model import Address, Template
 
@@ -59,8 +60,13 @@ class DockerBackend(Backend):
         settings: DockerSettings | None = None,
         *,
         open_way_out: OpenWayOut = no_way_out,
+        login: Login | None = None,
     ) -> None:
-        """Bind everything; ``open_way_out`` has the way to the hosts of a list listen."""
+        """Bind everything; ``open_way_out`` has the way to the hosts of a list listen.
+
+        With ``login`` images are pulled from its registry; from others as docker's own
+        configuration says.
+        """
         self._instance = instance
         self._settings = settings or DockerSettings()
         self._starts = DockerLane("start", self._settings, self._settings.start_threads)
@@ -71,7 +77,7 @@ class DockerBackend(Backend):
         self._sizes = Sizes(instance)
         #: What the daemon says of itself; empty once it has refused to hold layers to a size.
         self._info: Json | None = None
-        self._images = Images(queries=self._queries, pulls=self._pulls)
+        self._images = Images(queries=self._queries, pulls=self._pulls, login=login)
         self._networks = Networks(
             instance, self._settings, self._queries, open_way_out=open_way_out
         )

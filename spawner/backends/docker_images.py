@@ -16,6 +16,7 @@ from spawner.backends.base import Progress
 from spawner.backends.docker_client import DockerLane, Json
 from spawner.backends.docker_errors import one_line, status_of, words_of
 from spawner.backends.threads import InFlight
+from spawner.builder.logins import Login
 from spawner.errors import ImageUnavailable
 
 #: How much of a layer's way is done when it is here but not yet unpacked.
@@ -35,9 +36,12 @@ class Seen:
 class Images:
     """The images of a daemon, as far as they were asked for."""
 
-    def __init__(self, *, queries: DockerLane, pulls: DockerLane) -> None:
+    def __init__(
+        self, *, queries: DockerLane, pulls: DockerLane, login: Login | None = None
+    ) -> None:
         self._queries = queries
         self._pulls = pulls
+        self._login = login
         self._pulling = InFlight[None]()
         self._told: defaultdict[str, list[Progress]] = defaultdict(list)
         self._seen: dict[str, Seen] = {}
@@ -94,7 +98,8 @@ class Images:
         def tell_from_thread(line: str) -> None:
             loop.call_soon_threadsafe(tell, line)
 
-        await self._pulls.run(_pull, image, tell_from_thread)
+        login = self._login.of(image) if self._login else None
+        await self._pulls.run(_pull, image, login, tell_from_thread)
         if not await self.is_here(image):
             raise ImageUnavailable(image, "Docker pulled it and does not have it")
 
@@ -153,10 +158,10 @@ def _look(client: APIClient, image: str) -> Seen | None:
     return Seen(str((found.get("Config") or {}).get("User") or ""), int(found.get("Size") or 0))
 
 
-def _pull(client: APIClient, image: str, tell: Progress) -> None:
+def _pull(client: APIClient, image: str, login: Json | None, tell: Progress) -> None:
     progress = PullProgress(image)
     try:
-        for entry in client.pull(image, stream=True, decode=True):
+        for entry in client.pull(image, stream=True, decode=True, auth_config=login):
             if reason := entry.get("error"):
                 raise ImageUnavailable(image, one_line(reason))
             if line := progress.line(entry):

@@ -4,6 +4,9 @@ Each line names by number the step it belongs to, ``#5 …``, since several run 
 once; what a ``RUN`` prints comes with its time, ``#5 0.35 …``, so that no
 output can be taken for BuildKit's own words. Docker 20.10 and buildx differ in
 little: digests after a step's name, and what follows the last step.
+
+A step that two builds have in common runs once, and both are told the name and the
+number that it has in the first: how far a build is need not come out even.
 """
 
 import re

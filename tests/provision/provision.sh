@@ -61,7 +61,7 @@ packages() {
     apt-get -qq update >"$scratch/apt.log" 2>&1 || tail -n 2 "$scratch/apt.log"
     # Since Debian 13 the command is a package of its own.
     command -v docker >/dev/null || ! apt-cache show docker-cli >/dev/null 2>&1 ||
-        wanted+=(docker-cli)
+        wanted+=(docker-cli docker-buildx)
     install_quietly "${wanted[@]}" >"$scratch/apt.log" 2>&1 || {
         tail -n 5 "$scratch/apt.log"
         give_up "apt-get could not install ${wanted[*]}"
