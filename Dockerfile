@@ -26,20 +26,37 @@ RUN set -e; \
     tools/bin/pip --python /opt/tmpenv/bin/python install --quiet --no-deps --no-index wheels/*.whl; \
     /opt/tmpenv/bin/python -m compileall -q /opt/tmpenv
 
+# The docker command builds images from repositories, against the daemon whose socket it is
+# given. Debian 12 has it in docker.io, with BuildKit in it; later ones have both apart.
+FROM ${BASE} AS docker
+WORKDIR /packages
+RUN set -e; \
+    apt-get -qq update; \
+    has() { apt-cache show "$1" >/dev/null 2>&1; }; \
+    if has docker-cli; then set -- docker-cli; else set -- docker.io; fi; \
+    if has docker-buildx; then set -- "$@" docker-buildx; fi; \
+    apt-get -qq download "$@"; \
+    for package in *.deb; do dpkg --extract "$package" all; done; \
+    mkdir -p docker/bin docker/libexec/docker/cli-plugins; \
+    cp all/usr/bin/docker docker/bin; \
+    find all -name docker-buildx -type f -exec cp {} docker/libexec/docker/cli-plugins \;
+
 FROM ${BASE}
 LABEL org.opencontainers.image.title="tmpenv" \
       org.opencontainers.image.description="Running notebooks on demand" \
       org.opencontainers.image.licenses="BSD-3-Clause"
-# nft sets the rules that keep environments from the network, where an operator lets it.
+# nft sets the rules that keep environments from the network, where an operator lets it; git
+# fetches repositories.
 RUN set -e; \
     apt-get -qq update; \
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends tini nftables >/dev/null; \
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends ca-certificates git nftables tini >/dev/null; \
     rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log; \
     # What the base brings to install more with is not to be had here.
     if python3 -c 'import pip' 2>/dev/null; then python3 -m pip uninstall --quiet --yes pip; fi; \
     groupadd --gid 10001 tmpenv; \
     useradd --uid 10001 --gid 10001 --home-dir /var/lib/tmpenv --shell /usr/sbin/nologin tmpenv; \
     install --directory --owner tmpenv --group tmpenv --mode 0700 /var/lib/tmpenv
+COPY --from=docker /packages/docker /usr/local
 COPY --from=build /opt/tmpenv /opt/tmpenv
 ENV PATH=/opt/tmpenv/bin:$PATH \
     LANG=C.UTF-8 \
