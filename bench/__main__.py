@@ -1,13 +1,13 @@
-"""``python -m bench [handout] [refill] [visitors] [proxy]``: run the named benches, or all."""
+"""``python -m bench [NAME…]``: run the named benches, or all."""
 
 import argparse
 import asyncio
 
-from bench import handout, refill
+from bench import build, handout, refill
 from bench.proxy import command as proxy
 from bench.visitors import run as visitors
 
-BENCHES = ("handout", "refill", "visitors", "proxy")
+BENCHES = ("handout", "refill", "build", "visitors", "proxy")
 
 
 def main() -> None:
@@ -29,6 +29,8 @@ async def _run(name: str, options: argparse.Namespace) -> None:
             await handout.measure()
         case "refill":
             await refill.measure()
+        case "build":
+            await build.measure()
         case "visitors":
             await visitors.measure()
         case "proxy":
