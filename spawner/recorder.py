@@ -55,6 +55,9 @@ class Recorder(Protocol):
     def found(self, finding: Finding, number: int = 1) -> None:
         """Hear of what store and backend did not agree on."""
 
+    def built(self, outcome: str, took_s: float) -> None:
+        """Hear that a build ended, and how long after it was asked for."""
+
     def backend_did(self, operation: Operation, took_s: float) -> None:
         """Hear that the backend did something, and how long it took."""
 
@@ -87,6 +90,9 @@ class Unrecorded:
         """Ignore it."""
 
     def found(self, finding: Finding, number: int = 1) -> None:
+        """Ignore it."""
+
+    def built(self, outcome: str, took_s: float) -> None:
         """Ignore it."""
 
     def backend_did(self, operation: Operation, took_s: float) -> None:

@@ -4,7 +4,7 @@ The implementations are :mod:`spawner.builder.sources` (git), :mod:`spawner.buil
 (what a directory is built by) and :mod:`spawner.builder.engine` (Docker).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -107,3 +107,10 @@ class Engine(Protocol):
 
     async def remove(self, image: str) -> None:
         """Remove an image here; one that is not there, or is in use, is left."""
+
+    async def prune(self, in_use: Collection[str]) -> None:
+        """Remove old images if the disk is nearly full, never one of ``in_use``.
+
+        Raises:
+            BackendUnavailable: Could not ask; nothing more goes.
+        """

@@ -36,6 +36,19 @@ key                        type    lives     holds
 ``recipes:changed``        channel           each template that was put or removed
 ``apikeys``                hash    for ever  name of an API key → its hash, scopes and times, as
                                              JSON
+``build:<id>``             hash    as set    one build: what it is made from, how far it is, what
+                                   after     came of it, the numbers of its log
+                                   its end
+``build:<id>:log``         stream  the same  what it said: number of the line → text, stage and step
+                                             (``e``), and when (``t``, ms)
+``builds:latest``          hash    for ever  name → id of its latest build
+``builds:sequence``        number  for ever  the last id given to any
+``builds:turns``           list    for ever  callers whose builds wait, in their turn
+``builds:waiting:<call.>`` list    while    ids of the builds of one that wait, as they came
+                                   any
+``builds:running``         zset    for ever  ids of those that run, by when they began (ms)
+``builds:made:<name>``     list    for ever  what builds wrote into a template beside its image
+``builds:changed``         channel           id of each build that changed, or said something
 ``routes``                 hash    for ever  ``tmpenv proxy``: prefix → what was put, as JSON
 ``routes:used``            hash    for ever  prefix → when it was last used, or put (ms)
 ``routes:origin``          string  for ever  tells whether the store was emptied meanwhile
@@ -90,6 +103,19 @@ class Keys:
     def recipes(self) -> str:
         """Name the templates that were put while tmpenv runs."""
         return f"{self.prefix}recipes"
+
+    @property
+    def builds(self) -> str:
+        """Give what the keys of all builds begin with."""
+        return f"{self.prefix}builds"
+
+    def build(self, build_id: str) -> str:
+        """Name one build's record."""
+        return f"{self.prefix}build:{build_id}"
+
+    def build_log(self, build_id: str) -> str:
+        """Name what one build said."""
+        return f"{self.build(build_id)}:log"
 
     @property
     def routes(self) -> str:

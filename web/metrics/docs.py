@@ -19,7 +19,12 @@ from web.metrics.data_path import (
     process_families,
 )
 from web.metrics.families import lag_family
-from web.metrics.instance import build_family, instance_families, pool_families
+from web.metrics.instance import (
+    build_family,
+    builds_family,
+    instance_families,
+    pool_families,
+)
 from web.metrics.measures import Measures
 from web.metrics.serving import bare_registry
 
@@ -42,6 +47,7 @@ def every_family() -> Iterator[Metric]:
     yield from instance_families(is_store_up=True, is_keeping=True)
     status = PoolStatus(template="course", counts={Phase.READY: 0}, waiting=0)
     yield from pool_families({"course": Pool()}, [status])
+    yield builds_family(running=0, waiting=0)
     counts = Counts()
     yield from data_path_families(counts, environments_and_application(counts))
     yield from process_families(processes=1, replaced=0)

@@ -33,14 +33,25 @@ _STATES = {
 async def look(service: Service, *, is_keeping: bool) -> list[Metric]:
     """Ask the store, and give every family."""
     statuses: Sequence[PoolStatus] | None = None
+    builds: tuple[int, int] | None = None
     with suppress(ServiceError, TimeoutError):
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            builds = await service.builds.census() if service.builds else None
             statuses = await service.pool_status()
     return [
         build_family(service.backend.name),
         *instance_families(is_store_up=statuses is not None, is_keeping=is_keeping),
         *pool_families(service.pools, statuses or ()),
+        *([builds_family(*builds)] if builds else ()),
     ]
+
+
+def builds_family(running: int, waiting: int) -> Metric:
+    """Say how many builds are going on."""
+    family = GaugeMetricFamily("tmpenv_builds", f"Builds by their state{_SHARED}", labels=["state"])
+    family.add_metric(["running"], running)
+    family.add_metric(["waiting"], waiting)
+    return family
 
 
 def build_family(backend: str) -> Metric:

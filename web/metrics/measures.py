@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from culler import disk
 from culler.policy import Reason
+from spawner.builder.model import Outcome
 from spawner.errors import (
     BackendForbidden,
     BackendUnavailable,
@@ -28,8 +29,11 @@ HANDOUT_S = (
 )
 #: From a container that starts at once to an image that is pulled over a slow line.
 START_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+#: From an image that is nearly there to one that installs half the world.
+BUILD_S = (1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 STORE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
+_BUILT = (Outcome.COMPLETED, Outcome.FAILED, Outcome.CANCELLED)
 _BACKEND_ERRORS = (BackendUnavailable, BackendForbidden, ImageUnavailable, StartFailed, StopFailed)
 
 
@@ -78,6 +82,12 @@ class Measures:
             within=START_S,
         )
         self._backend_errors = counter("backend_errors", "Failures of the backend", "kind")
+        self._build_s = histogram(
+            "build_duration",
+            "Time from asking for a build to its end, by what came of it",
+            "outcome",
+            within=BUILD_S,
+        )
         self._store_s = histogram(
             "store_duration", "Time that the store took to answer", within=STORE_S
         )
@@ -89,6 +99,8 @@ class Measures:
             self._findings.labels(finding)
         for operation in get_args(Operation):
             self._backend_s.labels(operation)
+        for outcome in _BUILT:
+            self._build_s.labels(outcome)
         for error in _BACKEND_ERRORS:
             self._backend_errors.labels(error.code)
 
@@ -132,6 +144,10 @@ class Measures:
     def found(self, finding: Finding, number: int = 1) -> None:
         """Count it."""
         self._findings.labels(finding).inc(number)
+
+    def built(self, outcome: str, took_s: float) -> None:
+        """Count its time."""
+        self._build_s.labels(outcome).observe(took_s)
 
     def backend_did(self, operation: Operation, took_s: float) -> None:
         """Count its time."""

@@ -144,3 +144,64 @@ end
 local function stir(template)
   redis.call('PUBLISH', P .. 'events', cjson.encode({id = '', template = template}))
 end
+
+-- Builds (build_*.lua): those that wait stand in a list of their caller, and callers take turns.
+local function build_key(id) return P .. 'build:' .. id end
+local function build_log_key(id) return P .. 'build:' .. id .. ':log' end
+local function line_key(caller) return P .. 'builds:waiting:' .. caller end
+local function latest_build(name) return redis.call('HGET', P .. 'builds:latest', name) end
+
+local function waiting_builds()
+  local sum = 0
+  for _, caller in ipairs(redis.call('LRANGE', P .. 'builds:turns', 0, -1)) do
+    sum = sum + redis.call('LLEN', line_key(caller))
+  end
+  return sum
+end
+
+-- Add lines from ARGV[first] on, each a number and an entry, to a build's log; "" numbers one by
+-- itself. A number that was written before is passed over, so a batch may be sent twice. Of more
+-- than head and tail bytes the oldest of the tail go; readers see that by the gap in the numbers.
+local function append_lines(id, head, tail, first)
+  local key, log = build_key(id), build_log_key(id)
+  local f = redis.call('HMGET', key, 'last', 'head_bytes', 'tail_bytes', 'tail_first')
+  local last, head_bytes, tail_bytes = tonumber(f[1] or 0), tonumber(f[2] or 0), tonumber(f[3] or 0)
+  local tail_first = tonumber(f[4] or 0)
+  for i = first, #ARGV, 2 do
+    local number, entry = tonumber(ARGV[i]) or last + 1, ARGV[i + 1]
+    if number > last then
+      redis.call('XADD', log, number .. '-0', 'e', entry, 't', now)
+      last = number
+      if tail_first == 0 and head_bytes + #entry <= head then
+        head_bytes = head_bytes + #entry
+      else
+        if tail_first == 0 then tail_first = number end
+        tail_bytes = tail_bytes + #entry
+      end
+    end
+  end
+  while tail_bytes > tail do
+    local oldest = redis.call('XRANGE', log, tail_first .. '-0', '+', 'COUNT', 1)[1]
+    if not oldest then break end
+    tail_bytes = tail_bytes - #oldest[2][2]
+    redis.call('XDEL', log, oldest[1])
+    tail_first = tonumber(string.match(oldest[1], '^%d+')) + 1
+  end
+  redis.call('HSET', key, 'last', last, 'head_bytes', head_bytes, 'tail_bytes', tail_bytes,
+    'tail_first', tail_first)
+end
+
+local function stir_builds(id) redis.call('PUBLISH', P .. 'builds:changed', id) end
+
+-- The one place that ends a build; its record and its log are kept for so long.
+local function end_build(id, outcome, error, ttl_ms)
+  local key = build_key(id)
+  local caller = redis.call('HGET', key, 'caller')
+  redis.call('HSET', key, 'outcome', outcome, 'stage', 'finished', 'error', error, 'ended_at', now)
+  redis.call('ZREM', P .. 'builds:running', id)
+  redis.call('LREM', line_key(caller), 0, id)
+  if redis.call('LLEN', line_key(caller)) == 0 then redis.call('LREM', P .. 'builds:turns', 0, caller) end
+  redis.call('PEXPIRE', key, ttl_ms)
+  redis.call('PEXPIRE', build_log_key(id), ttl_ms)
+  stir_builds(id)
+end
