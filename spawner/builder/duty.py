@@ -107,7 +107,7 @@ class BuildDuty:
             taken,
             fence,
             mask=self._mask,
-            most_bytes=self._with.settings.log_size,
+            half=self._with.settings.log_size // 2,
         )
         facts = {"build": taken.build.id, "image_name": taken.build.name}
         log.info("Build begins", extra={"event": "build.begun", **facts})

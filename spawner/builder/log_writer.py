@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain, islice
 
 from spawner.builder.log_lines import fit
 from spawner.builder.model import Stage
@@ -20,6 +21,44 @@ from spawner.store.builds import Taken
 BATCH_S = 0.1
 BATCH_LINES = 500
 RETRY_S = 0.5
+
+
+class _Waiting:
+    """Numbered lines that the store has not taken yet, and of too many the first and the last.
+
+    Its state is both, and how large they are.
+    """
+
+    def __init__(self, half: int) -> None:
+        self._half = half
+        self._first: deque[tuple[int, str]] = deque()
+        self._last: deque[tuple[int, str]] = deque()
+        self._first_bytes = 0
+        self._last_bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._first or self._last)
+
+    def add(self, number: int, entry: str) -> None:
+        size = len(entry.encode())
+        if not self._last and self._first_bytes + size <= self._half:
+            self._first.append((number, entry))
+            self._first_bytes += size
+            return
+        self._last.append((number, entry))
+        self._last_bytes += size
+        while self._last_bytes > self._half:
+            self._last_bytes -= len(self._last.popleft()[1].encode())
+
+    def batch(self, most: int) -> list[tuple[int, str]]:
+        return list(islice(chain(self._first, self._last), most))
+
+    def done(self, number: int) -> None:
+        """Let go of all lines up to a number."""
+        while self._first and self._first[0][0] <= number:
+            self._first_bytes -= len(self._first.popleft()[1].encode())
+        while self._last and self._last[0][0] <= number:
+            self._last_bytes -= len(self._last.popleft()[1].encode())
 
 
 class LogWriter:
@@ -35,17 +74,18 @@ class LogWriter:
         fence: int,
         *,
         mask: Callable[[str], str],
-        most_bytes: int,
+        half: int,
     ) -> None:
-        """Bind; lines are numbered after those that are there."""
+        """Bind; lines are numbered after those that are there.
+
+        ``half`` is how much is kept while it waits: bytes from its head, and from its tail.
+        """
         self._logs = logs
         self._id = taken.build.id
         self._fence = fence
         self._mask = mask
-        self._most_bytes = most_bytes
         self._number = taken.last_line
-        self._waiting: deque[tuple[int, str]] = deque()
-        self._waiting_bytes = 0
+        self._waiting = _Waiting(half)
         self._used: tuple[str, ...] | None = None
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -57,11 +97,7 @@ class LogWriter:
         """Take what the build says; never waits."""
         for line in fit(text, self._mask):
             self._number += 1
-            entry = entry_of(line, self.progress)
-            self._waiting.append((self._number, entry))
-            self._waiting_bytes += len(entry)
-        while self._waiting_bytes > self._most_bytes:
-            self._let_go()
+            self._waiting.add(self._number, entry_of(line, self.progress))
         self._stir()
 
     def enter(self, stage: Stage) -> None:
@@ -106,15 +142,10 @@ class LogWriter:
                     await asyncio.sleep(RETRY_S)
 
     async def _write(self) -> None:
-        batch = list(self._waiting)[:BATCH_LINES]
+        batch = self._waiting.batch(BATCH_LINES)
         await self._logs.note(self._id, self.progress, batch, used=self._used, fence=self._fence)
-        # Some of them may have been left out meanwhile.
-        while batch and self._waiting and self._waiting[0][0] <= batch[-1][0]:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        _, entry = self._waiting.popleft()
-        self._waiting_bytes -= len(entry)
+        if batch:
+            self._waiting.done(batch[-1][0])
 
     def _stir(self) -> None:
         self._changed.set()

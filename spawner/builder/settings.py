@@ -3,9 +3,9 @@
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from spawner.units import Duration, Size
 
@@ -109,3 +109,9 @@ class BuildSettings(BaseModel):
     def command_to_run(self) -> str:
         """What is run in an image whose own command is not known, or is gone."""
         return self.command or COMMAND
+
+    @model_validator(mode="after")
+    def _ends_below_where_it_begins(self) -> Self:
+        if self.disk_low >= self.disk_high:
+            raise ValueError("disk_low must be below disk_high")
+        return self

@@ -5,6 +5,7 @@ answer was lost may be sent again. Of a log that is too long the middle goes: re
 by the gap in the numbers how much.
 """
 
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from spawner.store.records import from_ms
 
 #: Read at once; some megabytes at the most.
 PAGE = 500
+#: However many follow logs, they leave the rest of tmpenv its connections.
+READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class BuildLogs:
     def __init__(self, connection: Connection, limits: LogLimits) -> None:
         self._connection = connection
         self._limits = limits
+        self._reading = asyncio.Semaphore(READERS)
 
     async def note(
         self,
@@ -74,6 +78,7 @@ class BuildLogs:
         keys = self._connection.keys
         since = f"({after}" if after else "-"
         async with (
+            self._reading,
             self._connection.answers(),
             self._connection.client.pipeline(transaction=True) as pipe,
         ):

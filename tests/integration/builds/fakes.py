@@ -57,10 +57,13 @@ class PlansRequirements(Planner):
     def __init__(self) -> None:
         self.command: str | None = None
         self.urlpath = "lab"
+        #: What each build listens to.
+        self.told: list[Tell] = []
 
     def plan(
         self, directory: Path, workspace: Path, dependencies: Sequence[str], tell: Tell
     ) -> Plan:
+        self.told.append(tell)
         tell("FROM tmpenv/jupyter")
         return Plan(
             context=directory,
@@ -174,20 +177,17 @@ class Chatters(HeldEngine):
             await asyncio.sleep(0.02)
 
 
-Crash = Callable[[], None]
-
-
 class Crashes(HeldEngine):
     """Has the process that builds end at a named point."""
 
-    def __init__(self, at: str, crash: Crash, daemon: Daemon) -> None:
+    def __init__(self, at: str, daemon: Daemon) -> None:
         super().__init__(daemon)
         self._at = at
-        self._crash = crash
+        self.crash: Callable[[], None] = lambda: None
 
     async def _reach(self, point: str) -> None:
         if point == self._at:
-            self._crash()
+            self.crash()
             await asyncio.Event().wait()
 
     async def work(self, tell: Tell) -> None:

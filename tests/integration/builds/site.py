@@ -66,8 +66,9 @@ class Site:
             recorder=recorder,
             pauses_s=pauses_s,
         )
+        self.holder = f"process {id(self)}"
         self.keeper = Keeper(
-            Store(self.connection), f"process {id(self)}", (self.builds.run, self.builds.tidy)
+            Store(self.connection), self.holder, (self.builds.run, self.builds.tidy)
         )
         self._keeps = keeps
 
@@ -97,6 +98,10 @@ class Site:
         """End everything that runs here; what is recorded stays as it is."""
         for task in self._tasks:
             task.cancel()
+
+    @property
+    def has_ended(self) -> bool:
+        return all(task.done() for task in self._tasks)
 
     async def start(self, repository: str = REPOSITORY, **how: Any) -> Build:
         return await self.builds.start(repository, **how)
