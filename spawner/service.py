@@ -41,8 +41,6 @@ class Service:
         api_keys: ApiKeys,
     ) -> None:
         self.backend = backend
-        #: What makes images; None where the backend has none.
-        self.builds: Builds | None = None
         self.instance_drain = drain
         self.api_keys = api_keys
         self.catalogue = catalogue
