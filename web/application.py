@@ -42,6 +42,28 @@ EDGE_ADDS = 4 * 1024  # bytes
 #: Streams that are still open at the end are cut after this; browsers ask again.
 SHUTDOWN_S = 2.0
 
+#: Everything that is served.
+MODULES = (
+    pages,
+    waiting,
+    static_files,
+    tmpnb,
+    tmpnb_links,
+    environments,
+    catalogue,
+    logs,
+    culling,
+    status,
+    health,
+    drain,
+    keys,
+    binder_builds,
+    binder_build_logs,
+    documents,
+)
+#: What of it is described.
+OPERATIONS = tuple(one for module in MODULES for one in operations_of(module))
+
 
 def build(
     service: Service,
@@ -63,30 +85,11 @@ def build(
     app[binder_build_logs.FOLLOWING] = logs.Followers(binder_build_logs.FOLLOWERS)
     app[DEPARTURE] = departure or Departure()
     app[RENDERER] = Renderer(settings.pages.title, settings.base_url)
-    modules = (
-        pages,
-        waiting,
-        static_files,
-        tmpnb,
-        tmpnb_links,
-        environments,
-        catalogue,
-        logs,
-        culling,
-        status,
-        health,
-        drain,
-        keys,
-        binder_builds,
-        binder_build_logs,
-        documents,
-    )
-    for module in modules:
+    for module in MODULES:
         app.add_routes(mounted(module.routes(), settings.base_url))
-    operations = [one for module in modules for one in operations_of(module)]
-    app[INTERFACES] = interfaces(operations)
+    app[INTERFACES] = interfaces(OPERATIONS)
     app[documents.DOCUMENT] = document(
-        operations,
+        OPERATIONS,
         title=settings.pages.title,
         mount=settings.base_url,
         is_open=partial(is_open, settings),

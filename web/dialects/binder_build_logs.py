@@ -72,8 +72,7 @@ class ReadLog(Wire):
     fails={**UNKNOWN, 429: "too_many_followers"},
     gives={
         "text/plain": "the lines as they were printed",
-        "application/x-ndjson": "an object for each: `id`, `time`, `phase`, `step`, `steps`, "
-        "`text`",
+        "application/x-ndjson": "objects of `id`, `time`, `phase`, `step`, `steps` and `text`",
         "text/event-stream": "the same as events; the last is `end`, with the build",
     },
     has_head=False,
