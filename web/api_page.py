@@ -92,7 +92,7 @@ def _rows_of_json(document: Json, content: Json) -> tuple[Row, ...]:
 
 
 def _rows(document: Json, schema: Json, depth: int) -> Iterator[Row]:
-    schema = _resolved(document, schema)
+    schema = next(iter(_choices(document, schema)), schema)
     if "items" in schema:
         schema = _resolved(document, schema["items"])
     required = schema.get("required", ())

@@ -31,7 +31,7 @@ probes = Operations("probes", plain=True)
 
 
 @api.get("/cats", scope=Scope.READ)
-async def list_cats(request: web.Request, query: WhichCats) -> list[Cat]:
+async def list_cats(request: web.Request, query: WhichCats) -> Cat | list[Cat]:
     """List cats."""
     raise NotImplementedError
 
@@ -149,7 +149,8 @@ def test_the_page_shows_what_is_within_what_and_ends_where_it_comes_around() -> 
         ("lives", 0),
         ("friends", 0),
     ]
+    assert [row.name for row in listed.answer] == [row.name for row in put.answer]
     assert max(row.depth for row in put.answer) == 2
     assert put.answer[1].text == "(default 9)"
-    assert (put.answer[2].kind, listed.answer[0].kind) == ("list of object", "string")
+    assert [put.answer[2].kind, put.answer[0].kind] == ["list of object", "string"]
     assert (put.needs_key, listed.needs_key) == (True, False)
