@@ -24,6 +24,7 @@ from web.api import (
     status,
 )
 from web.auth import identify, is_open
+from web.build_links import farewell
 from web.callers import refuse_banned
 from web.config import Settings
 from web.context import API_KEY, CULLER, DEPARTURE, INTERFACES, RENDERER, SERVICE, SETTINGS
@@ -94,6 +95,9 @@ def build(
         mount=settings.base_url,
         is_open=partial(is_open, settings),
     )
+    if service.builds is not None:
+        address = settings.service_origin + settings.base_url
+        service.builds.farewell = partial(farewell, address)
     app.add_routes(outside(settings.base_url))
     fixed = security_headers(settings.pages)
 

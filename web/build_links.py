@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from spawner.builder.model import Build
 from web.operations import Wire
 
 _MARKDOWN = re.compile(r"([\\\[\]()<>*_`!&])")
@@ -38,6 +39,19 @@ def links_to(address: str, name: str, display_name: str) -> Links:
         html=f'<a href="{html.escape(launch)}">'
         f'<img src="{html.escape(badge)}" alt="{html.escape(alt)}"></a>',
     )
+
+
+def farewell(address: str, build: Build) -> tuple[str, ...]:
+    """Give the last lines of a build's log, which say how it is opened.
+
+    ``address`` is a path where nobody said under which name the service is known; a badge
+    that leads there would lead nowhere from another site.
+    """
+    links = links_to(address, build.name, build.source.display_name)
+    if address.startswith("/"):
+        return (f"It opens at {links.launch}",)
+    badges = (links.markdown, *links.rst.splitlines(), links.html)
+    return (f"It opens at {links.launch}", "Badges:", *badges)
 
 
 def launch_link(address: str, name: str) -> str:

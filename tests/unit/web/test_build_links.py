@@ -1,11 +1,13 @@
 """The link to what was built, and its badges in three languages."""
 
 import html
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 
-from web.build_links import links_to
+from spawner.builder.model import Build, Outcome, Source, Stage
+from web.build_links import farewell, links_to
 
 ODD = ['a"><script>', "[a](b)", "back\\slash", "`x`", "two\nlines", "Ünï/cödé", "a&b<c>"]
 
@@ -57,3 +59,36 @@ def test_a_host_that_is_none_cannot_leave_its_place() -> None:
 
     assert html.unescape(links.html).count('"') == 6
     assert "<b>" not in links.html + links.markdown + links.rst
+
+
+SOURCE = Source(provider="git", url="u", ref="", display_name="Org/Repo", name="org-repo")
+BUILD = Build(
+    id="1",
+    name="org-repo",
+    repository="u",
+    source=SOURCE,
+    commit="c",
+    dependencies=(),
+    outcome=Outcome.COMPLETED,
+    stage=Stage.FINISHED,
+    step=0,
+    steps=0,
+    caller="",
+    image="i",
+    started_at=datetime(2026, 1, 1, tzinfo=UTC),
+    ended_at=None,
+)
+
+
+def test_a_log_ends_with_the_link_and_its_badges() -> None:
+    lines = farewell("https://lab.example.org/", BUILD)
+
+    links = links_to("https://lab.example.org/", "org-repo", "Org/Repo")
+    assert lines[0] == f"It opens at {links.launch}"
+    assert {links.markdown, links.html} < set(lines)
+    assert "\n".join(lines).find(links.rst) > 0
+    assert not [line for line in lines if "\n" in line]
+
+
+def test_where_nobody_said_what_the_service_is_called_a_log_ends_with_a_path() -> None:
+    assert farewell("/lab1/", BUILD) == ("It opens at /lab1/launch/org-repo",)
