@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from spawner.errors import StoreUnavailable, TemplateChanged, TemplateDeclared, UnknownTemplate
@@ -22,6 +23,10 @@ T = TypeVar("T")
 #: The longest time between two looks, should a change be missed or the store be emptied.
 REREAD_S = 5.0
 RETRY_S = 0.5
+#: So often a change that others overtake is made anew.
+_TRIES = 20
+#: What holds where a template has no pool of its own.
+UNPOOLED = Pool(spare=0)
 
 
 class Catalogue:
@@ -32,9 +37,17 @@ class Catalogue:
     """
 
     def __init__(
-        self, store: RecipeStore, templates: Mapping[str, Template], pools: Mapping[str, Pool]
+        self,
+        store: RecipeStore,
+        templates: Mapping[str, Template],
+        pools: Mapping[str, Pool],
+        *,
+        unpooled: Pool = UNPOOLED,
     ) -> None:
-        """Bind; ``templates`` and ``pools`` are the declared ones."""
+        """Bind; ``templates`` and ``pools`` are the declared ones.
+
+        ``unpooled`` says how many there may be of a template that has no pool.
+        """
         self._store = store
         self._feed = store.feed()
         self._feed.listen(self._hear)
@@ -46,7 +59,8 @@ class Catalogue:
         self._listeners: list[Callable[[], None]] = []
         self.recipes: Mapping[str, Recipe] = self._declared
         self.templates: Mapping[str, Template] = _View(self, lambda recipe: recipe.template)
-        self.pools: Mapping[str, Pool] = _View(self, lambda recipe: recipe.pool)
+        #: What holds for each template, also for one without a pool of its own.
+        self.pools: Mapping[str, Pool] = _View(self, lambda recipe: recipe.pool or unpooled)
 
     def declares(self, name: str) -> bool:
         """Say whether the configuration declares a template."""
@@ -56,10 +70,14 @@ class Catalogue:
         """Call ``listener`` after each change."""
         self._listeners.append(listener)
 
+    def has_pool(self, name: str) -> bool:
+        """Say whether a template has a pool of its own."""
+        return self.recipes[name].pool is not None
+
     async def put(
         self, template: Template, pool: Pool | None = None, *, expected: int | None = None
     ) -> Recipe:
-        """Keep a template and its pool; without ``pool`` the one it has, or the default.
+        """Keep a template and its pool; without ``pool`` the one it has, if it has any.
 
         ``expected`` is the version that is to be replaced, 0 if there must be none.
 
@@ -68,20 +86,68 @@ class Catalogue:
             TemplateChanged: There is another version than the expected.
             StoreUnavailable
         """
+
+        def replaced(known: Recipe | None) -> Recipe:
+            return Recipe(template, pool or (known.pool if known else None))
+
         self._refuse_declared(template.name)
-        known = self._kept.get(template.name)
-        if pool is None:
-            pool = known.pool if known else Pool()
-            if expected is None:
-                # The pool that is kept must be the one that was seen here.
-                expected = known.version if known else 0
-        outcome, version = await self._store.put(template, pool, expected=expected)
-        if outcome is not Outcome.DONE:
-            raise TemplateChanged(template.name)
-        recipe = Recipe(template, pool, version)
-        self._note({**self._kept, template.name: recipe})
+        recipe = await self._replace(template.name, replaced, expected)
         log.info("Template put", extra={"event": "template.put", "template": template.name})
         return recipe
+
+    async def set_pool(self, name: str, pool: Pool | None) -> Recipe:
+        """Give a template this pool, or none; of two changes at once, one is the last.
+
+        Raises:
+            TemplateDeclared: The configuration declares it, and so its pool.
+            UnknownTemplate, TemplateChanged, StoreUnavailable
+        """
+
+        def resized(known: Recipe | None) -> Recipe:
+            if known is None:
+                raise UnknownTemplate(name)
+            return replace(known, pool=pool)
+
+        self._refuse_declared(name)
+        recipe = await self._replace(name, resized, None, is_pool_alone=True)
+        log.info("Pool changed", extra={"event": "pool.changed", "template": name})
+        return recipe
+
+    async def _replace(
+        self,
+        name: str,
+        change: Callable[[Recipe | None], Recipe],
+        expected: int | None,
+        *,
+        is_pool_alone: bool = False,
+    ) -> Recipe:
+        """Put what ``change`` makes of the recipe that is there, which nobody else changes between.
+
+        Raises:
+            TemplateChanged: It is not the expected version, or is changed all the time.
+        """
+        # One that this tmpenv cannot read is replaced as well, since it is known to be there.
+        unread: int | None = 0
+        for _ in range(_TRIES):
+            known = self._kept.get(name)
+            wanted = change(known)
+            seen = known.version if known else unread
+            outcome, recipe = await self._store.put(
+                wanted.template,
+                wanted.pool,
+                expected=seen if expected is None else expected,
+                is_pool_alone=is_pool_alone,
+            )
+            if outcome is Outcome.DONE:
+                newer = self._kept.get(name)
+                if newer is None or newer.version < recipe.version:
+                    self._note({**self._kept, name: recipe})
+                return recipe
+            if expected is not None:
+                break
+            unread = None
+            await self.read()
+        raise TemplateChanged(name)
 
     async def remove(self, name: str, *, expected: int | None = None) -> None:
         """Keep a template no more: its spares end, its sessions go on.

@@ -28,7 +28,7 @@ from spawner.catalogue import Catalogue
 from spawner.core import Core
 from spawner.errors import StoreUnavailable
 from spawner.identity import Tokens
-from spawner.model import Template
+from spawner.model import Pool, Template
 from spawner.store.connection import Connection
 from spawner.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from spawner.store.keys import Keys
@@ -110,7 +110,10 @@ class _Site:
         choice = await self._choose_backend(connection, tokens)
         agreement = await self._agree(connection, choice, secret)
         recipes = recipes_for(settings, choice.backend.name)
-        catalogue = Catalogue(RecipeStore(connection), recipes.templates, recipes.pools)
+        unpooled = Pool(size=settings.build.pool_size, spare=0)
+        catalogue = Catalogue(
+            RecipeStore(connection), recipes.templates, recipes.pools, unpooled=unpooled
+        )
         self._templates = catalogue.templates
         try:
             await catalogue.read()

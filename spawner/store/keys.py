@@ -31,7 +31,7 @@ key                        type    lives     holds
 ``complete``               flag    for ever  that every environment of the backend has a record
 ``events``                 channel           each change of a phase, as JSON
 ``recipes``                hash    for ever  template that was put → its version and, as JSON,
-                                             template and pool
+                                             when it was put (ms), template and pool
 ``recipes:sequence``       number  for ever  the last version given to any of them
 ``recipes:changed``        channel           each template that was put or removed
 ``apikeys``                hash    for ever  name of an API key → its hash, scopes and times, as

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -11,8 +12,11 @@ from pydantic import ValidationError
 from spawner.model import Pool, Template
 from spawner.store.connection import Connection
 from spawner.store.feed import Feed
+from spawner.store.records import from_ms
 
 log = logging.getLogger(__name__)
+
+_TIMES = ("created_at", "modified_at")
 
 #: Gives the name of each recipe that was put or taken away; None when some may have been missed.
 RecipeFeed = Feed[str | None]
@@ -31,9 +35,13 @@ class Recipe:
     """A template, its pool, and which version of them this is."""
 
     template: Template
-    pool: Pool
+    #: None where it was put without one: each launch starts an environment anew.
+    pool: Pool | None
     #: Another one after each change; 0 for what the configuration declares.
     version: int = 0
+    #: When the template was first put, and when last; None where nobody noted it.
+    created_at: datetime | None = None
+    modified_at: datetime | None = None
 
 
 class RecipeStore:
@@ -50,20 +58,31 @@ class RecipeStore:
         return Feed(self._connection, f"{self._connection.keys.recipes}:changed", lambda name: name)
 
     async def put(
-        self, template: Template, pool: Pool, *, expected: int | None
-    ) -> tuple[Outcome, int]:
+        self,
+        template: Template,
+        pool: Pool | None,
+        *,
+        expected: int | None,
+        is_pool_alone: bool = False,
+    ) -> tuple[Outcome, Recipe]:
         """Keep a recipe in place of version ``expected``, 0 for none and None for whatever.
 
-        The number is the version that now stands there.
+        With ``is_pool_alone`` the template counts as not modified. Where it is done, the
+        recipe is what now stands there.
         """
         facts = {
             "template": template.model_dump(mode="json", exclude_defaults=True),
-            "pool": pool.model_dump(mode="json", exclude_defaults=True),
+            "pool": pool and pool.model_dump(mode="json", exclude_defaults=True),
         }
-        outcome, version = await self._connection.run(
-            "recipe_put", template.name, json.dumps(facts), "" if expected is None else expected
+        outcome, version, created, modified = await self._connection.run(
+            "recipe_put",
+            template.name,
+            json.dumps(facts),
+            "" if expected is None else expected,
+            int(is_pool_alone),
         )
-        return Outcome(outcome), int(version)
+        recipe = Recipe(template, pool, int(version), from_ms(created), from_ms(modified))
+        return Outcome(outcome), recipe
 
     async def remove(self, name: str, *, expected: int | None) -> Outcome:
         """Keep a recipe no more."""
@@ -83,7 +102,10 @@ def _read(name: str, text: str) -> Recipe | None:
     try:
         parts: dict[str, Any] = json.loads(facts)
         template = Template(**{**parts["template"], "name": name})
-        return Recipe(template, Pool(**parts["pool"]), int(version))
+        pool = None if parts["pool"] is None else Pool(**parts["pool"])
+        # What an older tmpenv put has no times.
+        times = [from_ms(parts[at]) for at in _TIMES if at in parts]
+        return Recipe(template, pool, int(version), *times)
     except (ValueError, ValidationError, KeyError, TypeError):
         # Its text may hold secrets, and so may the error.
         log.error(  # noqa: TRY400

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from spawner.errors import UnknownTemplate
+from spawner.model import Pool
 from spawner.store.recipes import Recipe
 from web.answers import RecipeAnswer, RecipesAnswer, RemovedAnswer
 from web.auth import require_scope
@@ -67,7 +68,7 @@ async def show_recipe(request: web.Request) -> web.Response:
     answer=RecipeAnswer,
 )
 async def put_recipe(request: web.Request) -> web.Response:
-    """Keep a template, in place of what there was; without "pool", its pool stays."""
+    """Keep a template, in place of what there was; without "pool", what it has stays."""
     require_scope(request, Scope.ADMIN)
     name = request.match_info["name"]
     body = await _object(request)
@@ -84,7 +85,10 @@ async def put_recipe(request: web.Request) -> web.Response:
     reach = request.app[SETTINGS].docker.reach
     if faults := backend_faults(template, service.backend.name, reach):
         raise _unfit([f"templates.{name}.{fault}" for fault in faults])
-    recipe = await service.catalogue.put(template, recipes.pools.get(name), expected=expected)
+    pool = recipes.pools.get(name)
+    if pool is None and name not in service.templates:
+        pool = Pool()
+    recipe = await service.catalogue.put(template, pool, expected=expected)
     return web.json_response(_view(request, recipe), headers=_NO_STORE)
 
 
@@ -132,5 +136,5 @@ def _view(request: web.Request, recipe: Recipe) -> RecipeAnswer:
         "declared": request.app[SERVICE].catalogue.declares(name),
         "version": recipe.version,
         "template": recipe.template.model_dump(mode="json", exclude_defaults=True),
-        "pool": recipe.pool.model_dump(mode="json", exclude_defaults=True),
+        "pool": request.app[SERVICE].pools[name].model_dump(mode="json", exclude_defaults=True),
     }

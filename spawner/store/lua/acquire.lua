@@ -59,11 +59,10 @@ end
 local name, allowed, wait = reached()
 if name then return {'limited', wait, {name, allowed}} end
 
+-- Also where there are spares: those of a pool that was made smaller are not handed out any more.
+local taken = count(template, 'assigned') + count(template, 'draining') + count(template, 'failed')
+if taken + redis.call('ZCARD', queue_key(template)) >= size then return {'full', 0, {}} end
 local spare = redis.call('ZRANGE', phase_key(template, 'ready'), 0, 0)[1]
-if not spare then
-  local taken = count(template, 'assigned') + count(template, 'draining') + count(template, 'failed')
-  if taken + redis.call('ZCARD', queue_key(template)) >= size then return {'full', 0, {}} end
-end
 
 if caller ~= '' then
   hold(caller, template, ticket, now + TICKET_S * 1000)
