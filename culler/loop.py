@@ -25,7 +25,7 @@ from culler.policy import (
     judge,
     kept_by_kernels,
     last_use,
-    policy_of,
+    policy_for,
 )
 from spawner.identity import Tokens
 from spawner.model import Environment, Phase, Template
@@ -117,7 +117,8 @@ class Culler:
     async def _judge(
         self, environment: Environment, now: datetime, turn: asyncio.Semaphore
     ) -> Finding:
-        policy = policy_of(self.templates.get(environment.template), self.settings)
+        template = self.templates.get(environment.template)
+        policy = policy_for(environment, template, self.settings)
         verdict = judge(environment, policy, now)
         kept, due = None, due_at(environment, policy)
         if verdict is not None and verdict.ask_kernels:

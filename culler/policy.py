@@ -11,7 +11,7 @@ The first rule that applies gives the reason:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -77,6 +77,15 @@ def policy_of(template: Template | None, defaults: CullingSettings) -> Policy:
         cull_busy,
         defaults.activity_counts,
     )
+
+
+def policy_for(
+    environment: Environment, template: Template | None, defaults: CullingSettings
+) -> Policy:
+    """Give the policy of one environment; its launch may have asked for less idle time."""
+    policy = policy_of(template, defaults)
+    wanted = [one for one in (environment.idle_timeout, policy.idle_timeout) if one is not None]
+    return replace(policy, idle_timeout=min(wanted, default=None))
 
 
 def last_use(environment: Environment, counts: Sequence[str]) -> datetime:

@@ -27,7 +27,7 @@ from spawner.errors import (
 )
 from spawner.identity import new_id
 from spawner.limits import UNLIMITED, Allowance
-from spawner.model import Environment, Phase, Pool, Ticket
+from spawner.model import Environment, Phase, Pool, Ticket, Wish
 from spawner.readiness import connects
 from spawner.recorder import UNRECORDED, Recorder, Way, refusals
 from spawner.store.records import Event
@@ -40,6 +40,7 @@ RENEW = timedelta(seconds=2)
 #: So many starts may fail in a row before those who wait are told.
 PATIENCE = 2
 FULL_RETRY_S = (5.0, 15.0)
+_NOTHING_MORE = Wish()
 
 
 class Launches:
@@ -69,7 +70,12 @@ class Launches:
                 bell.set()
 
     async def request(
-        self, template: str, *, ticket: str = "", allowance: Allowance = UNLIMITED
+        self,
+        template: str,
+        *,
+        ticket: str = "",
+        allowance: Allowance = UNLIMITED,
+        wish: Wish = _NOTHING_MORE,
     ) -> Ticket:
         """Hand out a spare, or give a place in the queue; never wait.
 
@@ -83,7 +89,7 @@ class Launches:
         began = time.monotonic()
         try:
             with refusals(self._recorder, template):
-                held = await self._hold(template, ticket, allowance)
+                held = await self._hold(template, ticket, allowance, wish)
         except (PoolFull, PoolFailing) as error:
             _log_refused(template, error)
             raise
@@ -92,12 +98,12 @@ class Launches:
             self._note_hand_out(held, "spare", time.monotonic() - began)
         return held
 
-    async def _hold(self, template: str, ticket: str, allowance: Allowance) -> Ticket:
+    async def _hold(self, template: str, ticket: str, allowance: Allowance, wish: Wish) -> Ticket:
         for _ in range(self._size(template) + 1):
-            held = await self._acquire(template, ticket, allowance)
+            held = await self._acquire(template, ticket, allowance, wish)
             environment = held.environment
             if environment is None:
-                await self._refuse_if_failing(template, held)
+                await self.refuse_if_failing(template, held)
                 return held
             if environment.phase is not Phase.ASSIGNED or environment.address is None:
                 raise UnknownEnvironment(environment.id, environment.reason)
@@ -114,7 +120,9 @@ class Launches:
             raise UnknownTemplate(template)
         return pool.size
 
-    async def _acquire(self, template: str, ticket: str, allowance: Allowance) -> Ticket:
+    async def _acquire(
+        self, template: str, ticket: str, allowance: Allowance, wish: Wish
+    ) -> Ticket:
         size = self._size(template)
         try:
             held = await self._store.acquire(
@@ -123,6 +131,7 @@ class Launches:
                 size=size,
                 remember=bool(ticket),
                 allowance=allowance,
+                wish=wish,
             )
         except Limited as error:
             _log_limited(error, allowance)
@@ -164,14 +173,19 @@ class Launches:
         )
         await self._store.discard(environment, ticket, reason)
 
-    async def _refuse_if_failing(self, template: str, held: Ticket) -> None:
+    async def refuse_if_failing(self, template: str, held: Ticket) -> None:
+        """Give a launch up whose environments do not come up.
+
+        Raises:
+            PoolFailing, UnknownTemplate, StoreUnavailable
+        """
         if template not in self._pools:
             await self._store.cancel(held.id, "template removed")
             raise UnknownTemplate(template)
         (status,) = await self._store.census([template])
         trouble = status.trouble
         if trouble is not None and trouble.failures >= PATIENCE:
-            await self._store.cancel(held.id, "failing")
+            await self._store.cancel(held.id, f"failing: {trouble.reason}")
             raise PoolFailing(template, trouble.reason, trouble.retry_after)
 
     async def launch(
@@ -213,13 +227,13 @@ class Launches:
                 async for current in self._follow(held):
                     held = current
             if is_remembered or not held.is_new:
-                await self._collect(held, way)
+                await self.collect(held, way)
         except TimeoutError:
             raise LaunchTimedOut from None
         assert held.environment is not None
         return held.environment
 
-    async def _collect(self, held: Ticket, way: Way) -> None:
+    async def collect(self, held: Ticket, way: Way) -> None:
         """Note that the visitor has it; it is counted once, however often they ask."""
         waited = await self._store.collect(held.id)
         if waited is not None:
@@ -270,7 +284,7 @@ class Launches:
             self._recorder.refused(held.template, "error")
             _log_refused(held.template, error)
             raise
-        await self._collect(held, "launched")
+        await self.collect(held, "launched")
 
     async def _follow(self, held: Ticket) -> AsyncGenerator[Ticket]:
         with self._bell(held.id) as bell:
@@ -287,7 +301,7 @@ class Launches:
                     raise LaunchLapsed
                 held = renewed
                 if held.environment is None:
-                    await self._refuse_if_failing(held.template, held)
+                    await self.refuse_if_failing(held.template, held)
 
     @contextmanager
     def _bell(self, ticket: str) -> Iterator[asyncio.Event]:

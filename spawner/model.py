@@ -195,6 +195,10 @@ class Environment:
     assigned_at: datetime | None = None
     #: When each clock last ticked (contract proxy §7): http, ws_in, ws_out, control.
     activity: dict[str, datetime] = field(default_factory=dict)
+    #: Culled after so long unused, as its launch asked for; None where it did not.
+    idle_timeout: timedelta | None = None
+    #: The lasting launch that it was handed out for; empty for any other.
+    ticket: str = ""
     #: Why it failed or ends; empty while it lives.
     reason: str = ""
     #: What an operator should know besides ("could not be stopped: …").
@@ -203,6 +207,16 @@ class Environment:
     def is_under(self, mount: str) -> bool:
         """Say whether a service that is found under ``mount`` can lead anybody there."""
         return self.base_path == base_path(self.id, mount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a launch asks for beside its template."""
+
+    #: To be culled after so long unused, if that is sooner than its template says.
+    idle_timeout: timedelta | None = None
+    #: To go on for ten minutes though nobody asks, and to be told of for a day after its end.
+    is_lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +230,8 @@ class Ticket:
     environment: Environment | None
     #: Whether this very step handed it out; nobody has heard of it yet.
     is_new: bool = False
+    #: Why a lasting one was given up; empty while it was not.
+    given_up: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from spawner.api_keys import ApiKeys
+from spawner.applications import Applications
 from spawner.backends.base import Backend
 from spawner.builder.builds import Builds
 from spawner.catalogue import Catalogue
@@ -51,6 +52,7 @@ class Service:
         self._store = store
         self._tokens = tokens
         self._launches = launches
+        self.applications = Applications(store, launches)
 
     def ticket(self, scope: str, key: str) -> str:
         """Give the ticket of a caller's Idempotency-Key; ``scope`` says who the caller is."""

@@ -13,8 +13,11 @@ key                        type    lives     holds
 ``templates``              set     for ever  templates that ever had an environment
 ``addresses``              hash    for ever  ``<host> <port>`` → id of the environment there
 ``queue:<template>``       zset    for ever  tickets that wait, in the order they came
-``ticket:<id>``            hash    1 hour    one launch: its template and environment
+``ticket:<id>``            hash    1 hour    one launch: its template and environment; a lasting one
+                                             is kept for a day after its end
 ``tickets``                zset    for ever  launches not fetched yet, by when last asked for (ms)
+``ended``                  zset    a day     environments and lasting launches that ended, by when
+                                             they did (ms)
 ``live:<caller>``          zset    while    what a caller has: ids of environments (score inf), and
                                    any       tickets that wait, by when they are forgotten (ms)
 ``live:<caller>:<templ.>`` zset    while    the same, of one template
@@ -116,6 +119,11 @@ class Keys:
     def build_log(self, build_id: str) -> str:
         """Name what one build said."""
         return f"{self.build(build_id)}:log"
+
+    @property
+    def ended(self) -> str:
+        """Name the set of what ended lately."""
+        return f"{self.prefix}ended"
 
     @property
     def routes(self) -> str:

@@ -76,6 +76,8 @@ def read_environment(fields: Mapping[str, str]) -> Environment | None:
         fence=int(fields["fence"] or 0),
         address=Address(fields["host"], int(fields["port"])) if fields.get("host") else None,
         assigned_at=from_ms(fields["assigned_at"]) if "assigned_at" in fields else None,
+        idle_timeout=timedelta(milliseconds=int(fields["idle"])) if "idle" in fields else None,
+        ticket=fields.get("ticket", ""),
         reason=fields.get("reason", ""),
         detail=fields.get("detail", ""),
         activity={name: from_ms(fields[name]) for name in CLOCKS if name in fields},

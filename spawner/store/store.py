@@ -13,13 +13,16 @@ from datetime import datetime, timedelta
 from spawner.errors import Draining, KeyReused, Limited
 from spawner.lifecycle import PRESENT
 from spawner.limits import UNLIMITED, Allowance
-from spawner.model import Address, Auth, DrainStatus, Environment, Phase, PoolStatus, Ticket
+from spawner.model import Address, Auth, DrainStatus, Environment, Phase, PoolStatus, Ticket, Wish
 from spawner.store.connection import Connection
 from spawner.store.keys import PROGRESS_TTL_S
 from spawner.store.records import read_census, read_drain, read_environment, read_time, to_ms
 
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=1)
+
+
+_NOTHING_MORE = Wish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Store:
         size: int,
         remember: bool,
         allowance: Allowance = UNLIMITED,
+        wish: Wish = _NOTHING_MORE,
     ) -> Ticket | None:
         """Hand out a spare, or take a place in the queue; None if there is no room.
 
@@ -76,7 +80,7 @@ class Store:
             Draining: Nothing is handed out at the moment.
         """
         outcome, place, record = await self._run(
-            "acquire", template, ticket, size, int(remember), *_limits(allowance)
+            "acquire", template, ticket, size, int(remember), *_limits(allowance), *_wished(wish)
         )
         if outcome == "reused":
             raise KeyReused
@@ -94,6 +98,21 @@ class Store:
         """Say that somebody still waits; None if the launch was given up."""
         answer = await self._run("renew", ticket)
         return _ticket(ticket, *answer) if answer else None
+
+    async def look_up(self, ticket: str) -> Ticket | None:
+        """Find a lasting launch, also one that ended within a day; so somebody still waits."""
+        answer = await self._run("look_up", ticket)
+        return answer and replace(_ticket(ticket, *answer[:3]), given_up=answer[3])
+
+    async def queued(self) -> list[Ticket]:
+        """List the lasting launches that wait."""
+        return [_ticket(name, of, place, []) for name, of, place in await self._run("queued")]
+
+    async def ended(self, most: int) -> list[str]:
+        """Name environments and lasting launches that ended within a day, the newest first."""
+        async with self._connection.answers():
+            found = await self._connection.client.zrevrange(self._keys.ended, 0, most - 1)
+        return [str(one) for one in found]
 
     async def collect(self, ticket: str) -> timedelta | None:
         """Say that the visitor has its environment; give its wait, or None if it was said before.
@@ -344,6 +363,11 @@ def _limits(allowance: Allowance) -> list[str | int]:
     )
     window_ms = round(allowance.window / timedelta(milliseconds=1))
     return [allowance.caller, window_ms, *("" if limit is None else limit for limit in most)]
+
+
+def _wished(wish: Wish) -> list[str | int]:
+    idle = wish.idle_timeout
+    return ["" if idle is None else idle // timedelta(milliseconds=1), int(wish.is_lasting)]
 
 
 def _ticket(ticket: str, template: str, place: int, record: list[str]) -> Ticket:

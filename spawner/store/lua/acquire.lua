@@ -1,7 +1,8 @@
 -- Hand out a spare, or take a place in the queue, within all limits.
 -- ARGV: template, ticket, size, "1" to remember the ticket though a spare is there; the caller or "",
 --       the window of its launches in ms, the most launches in it, the most it may have at once,
---       the most of this template; the most that all callers may have: each "" for no limit.
+--       the most of this template; the most that all callers may have: each "" for no limit;
+--       the ms after which it is culled unused or "", "1" for a launch that lasts.
 -- Returns {outcome, place, the environment's record}; for a limit
 -- {'limited', ms until it is over or 0 where nobody knows, {its name, how much it allows}}.
 local template, ticket, size, remember = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -9,9 +10,7 @@ local caller, window = ARGV[5], tonumber(ARGV[6])
 local held = redis.call('HMGET', ticket_key(ticket), 'template', 'environment')
 if held[1] then
   if held[1] ~= template then return {'reused', 0, {}} end
-  if redis.call('ZSCORE', P .. 'tickets', ticket) then
-    redis.call('ZADD', P .. 'tickets', now, ticket)
-  end
+  if redis.call('ZSCORE', P .. 'tickets', ticket) then ask(ticket) end
   return {'held', place(template, ticket), record(held[2])}
 end
 
@@ -73,15 +72,16 @@ if caller ~= '' then
 end
 if not spare or remember == '1' then
   redis.call('HSET', ticket_key(ticket), 'template', template, 'environment', '', 'caller', caller,
-    'since', now)
+    'since', now, 'idle', ARGV[11], 'lasting', ARGV[12])
   redis.call('EXPIRE', ticket_key(ticket), TICKET_S)
-  redis.call('ZADD', P .. 'tickets', now, ticket)
+  ask(ticket)
 end
 if spare then
   if remember == '1' then
     assign(spare, ticket)
   else
     settle(caller, template, ticket, spare)
+    if ARGV[11] ~= '' then redis.call('HSET', record_key(spare), 'idle', ARGV[11]) end
     move(spare, 'assigned')
   end
   return {'assigned', 0, record(spare)}

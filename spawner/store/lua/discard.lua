@@ -4,5 +4,9 @@ local id, version, reason, ticket = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local caller = field(id, 'caller')
 local is_taken = field(id, 'version') == version and finish(id, 'failed', reason)
 if is_taken and caller then redis.call('ZREM', launches_key(caller), id) end
-if ticket ~= '' then cancel(ticket, reason) end
+if ticket ~= '' then
+  cancel(ticket, reason)
+  -- The same ticket is tried again.
+  redis.call('DEL', ticket_key(ticket))
+end
 return is_taken and 1 or 0

@@ -7,6 +7,8 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local DAY_S = 86400
 local TICKET_S = 3600
 local TICKET_LAPSE_MS = 30000
+-- So much longer a lasting launch goes on though nobody asks: ten minutes in all.
+local LASTING_MS = 570000
 local PHASES = {'creating', 'starting', 'ready', 'assigned', 'draining', 'failed'}
 -- spawner/lifecycle.py holds the same table; a test compares them.
 local FOLLOWERS = {
@@ -118,25 +120,54 @@ local function place(template, ticket)
   return rank and rank + 1 or 0
 end
 
+-- Somebody asks for a launch: it is not given up for a while. A lasting one that has its
+-- environment is not given up at all: that one is ended when nobody uses it.
+local function ask(ticket)
+  local f = redis.call('HMGET', ticket_key(ticket), 'lasting', 'environment')
+  if f[1] ~= '1' then redis.call('ZADD', P .. 'tickets', now, ticket) return end
+  if f[2] ~= '' then return end
+  redis.call('ZADD', P .. 'tickets', now + LASTING_MS, ticket)
+  redis.call('EXPIRE', ticket_key(ticket), TICKET_S)
+end
+
+-- What ended is listed for a day.
+local function note_end(id)
+  redis.call('ZREMRANGEBYSCORE', P .. 'ended', '-inf', now - DAY_S * 1000)
+  redis.call('ZADD', P .. 'ended', now, id)
+end
+
 local function assign(id, ticket)
-  local f = redis.call('HMGET', ticket_key(ticket), 'template', 'caller')
+  local f = redis.call('HMGET', ticket_key(ticket), 'template', 'caller', 'idle', 'lasting')
   redis.call('HSET', ticket_key(ticket), 'environment', id)
   settle(f[2], f[1], ticket, id)
+  if f[3] and f[3] ~= '' then redis.call('HSET', record_key(id), 'idle', f[3]) end
+  if f[4] == '1' then
+    redis.call('HSET', record_key(id), 'ticket', ticket)
+    redis.call('ZADD', P .. 'tickets', '+inf', ticket)
+    redis.call('PERSIST', ticket_key(ticket))
+  end
   move(id, 'assigned', ticket)
 end
 
 -- Give up a launch: its place, and the environment that nobody fetched. One that only waited was
--- no launch; one that had an environment has used it up, and stays counted for its hour.
+-- no launch; one that had an environment has used it up, and stays counted for its hour. Why a
+-- lasting one was given up is told for a day.
 local function cancel(ticket, reason)
-  local f = redis.call('HMGET', ticket_key(ticket), 'template', 'environment', 'caller')
+  local f = redis.call('HMGET', ticket_key(ticket), 'template', 'environment', 'caller', 'lasting', 'ended')
   redis.call('ZREM', P .. 'tickets', ticket)
-  if not f[1] then return end
+  if not f[1] or f[5] then return end
   if f[3] then
     let_go(f[3], f[1], ticket)
     redis.call('ZREM', launches_key(f[3]), ticket)
   end
   redis.call('ZREM', queue_key(f[1]), ticket)
-  redis.call('DEL', ticket_key(ticket))
+  if f[4] == '1' then
+    redis.call('HSET', ticket_key(ticket), 'ended', reason)
+    redis.call('EXPIRE', ticket_key(ticket), DAY_S)
+    if f[2] == '' then note_end(ticket) end
+  else
+    redis.call('DEL', ticket_key(ticket))
+  end
   if f[2] and f[2] ~= '' then finish(f[2], 'draining', reason) end
 end
 

@@ -17,5 +17,11 @@ else
   publish(id)
 end
 redis.call('HSET', record_key(id), 'ended_at', now)
+if field(id, 'assigned_at') then note_end(id) end
+local ticket = field(id, 'ticket')
+if ticket and redis.call('HGET', ticket_key(ticket), 'environment') == id then
+  redis.call('ZREM', P .. 'tickets', ticket)
+  redis.call('EXPIRE', ticket_key(ticket), DAY_S)
+end
 redis.call('EXPIRE', record_key(id), DAY_S)
 return 1

@@ -1,5 +1,6 @@
 """Who has outlived their use."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from culler.policy import (
     due_when_kept,
     judge,
     kept_by_kernels,
+    policy_for,
     policy_of,
 )
 from spawner.model import Auth, Environment, Phase, Template
@@ -163,3 +165,25 @@ def test_one_that_is_kept_is_due_when_its_kernels_have_rested_or_by_age() -> Non
     assert due_when_kept(handed_out(100), POLICY, kept) == NOW + 60 * MINUTE
     assert due_when_kept(handed_out(470), POLICY, kept) == NOW + 10 * MINUTE
     assert due_when_kept(handed_out(100), POLICY, UNKNOWN) == NOW + 380 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("asked", "template", "holds"),
+    [
+        (None, 30 * MINUTE, 30 * MINUTE),
+        (10 * MINUTE, 30 * MINUTE, 10 * MINUTE),
+        (90 * MINUTE, 30 * MINUTE, 30 * MINUTE),
+        (10 * MINUTE, NEVER, 10 * MINUTE),
+        (90 * MINUTE, None, 60 * MINUTE),
+        (None, NEVER, None),
+    ],
+)
+def test_a_launch_may_ask_for_less_idle_time_and_gets_no_more(
+    asked: timedelta | None, template: timedelta | None, holds: timedelta | None
+) -> None:
+    environment = replace(handed_out(5), idle_timeout=asked)
+
+    policy = policy_for(environment, Template(name="t", idle_timeout=template), CullingSettings())
+
+    assert policy.idle_timeout == holds
+    assert policy.max_age == CullingSettings().max_age
