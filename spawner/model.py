@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from spawner.egress import parse
-from spawner.units import Duration, Limit, Size
+from spawner.units import Cpus, Duration, Limit, Size
 
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -99,7 +99,7 @@ class Template(BaseModel):
     start_timeout: Duration = Field(timedelta(minutes=2), description="From creation to ready")
     stop_grace: Duration = Field(timedelta(seconds=5), description="Between TERM and KILL")
     memory: Size = Field(1 << 30, ge=6 << 20, description="Limit of memory and swap together")
-    cpus: float = Field(1.0, gt=0, description="Limit of processors")
+    cpus: Cpus = Field(1.0, gt=0, description="Limit of processors")
     pids: int = Field(512, ge=1, description="Limit of processes and threads")
     # Ample for a course and its data, and small beside the disk of a machine for fifty visitors.
     disk: Size = Field(

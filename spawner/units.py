@@ -19,7 +19,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 _PER_S = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "day": 86400.0}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|sec|m|min|h|d|day)")
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:ib?|b)?|b)?")
+_CPUS = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 
 
 def parse_duration(value: object) -> object:
@@ -65,10 +66,24 @@ def parse_size(value: object) -> object:
     found = _SIZE.fullmatch(value.strip().lower())
     if found is None:
         raise ValueError(f'"{value}" is no size: write 512M, 2G or a number of bytes')
-    size = float(found[1]) * _BYTES[found[2]]
+    size = float(found[1]) * _BYTES[found[2] or ""]
     if math.isinf(size):
         raise ValueError(f'"{value[:40]}" is more than bytes are counted')
     return int(size)
+
+
+def parse_cpus(value: object) -> object:
+    """Read ``"0.5"`` or, in thousandths, ``"500m"``; leave the rest to the validator.
+
+    Raises:
+        ValueError: The text is no number of processors; the message shows the forms.
+    """
+    if not isinstance(value, str):
+        return value
+    found = _CPUS.fullmatch(value.strip())
+    if found is None:
+        raise ValueError(f'"{value[:40]}" is no number of processors: write 0.5, 500m or 10')
+    return float(found[1]) / (1000 if found[2] else 1)
 
 
 def size_text(count: int) -> str:
@@ -123,3 +138,4 @@ Limit = Annotated[
     ),
 ]
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+Cpus = Annotated[float, BeforeValidator(parse_cpus), Field(allow_inf_nan=False)]

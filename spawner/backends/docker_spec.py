@@ -31,6 +31,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104
 #: Logs turn over, so that half of the allowance is always kept.
 _LOG_FILES = 2
 _FIRST_TO_GO = 500
+_CPU_PERIOD_US = 100_000  # the kernel's own default
 
 
 def container_name(instance: str, environment_id: str) -> str:
@@ -167,7 +168,9 @@ def host_spec(template: Template, instance: str, settings: DockerSettings) -> Js
         "PidsLimit": template.pids,
         "Memory": template.memory,
         "MemorySwap": template.memory,
-        "NanoCpus": round(template.cpus * 1e9),
+        # Not NanoCpus, which Docker refuses where the machine has fewer than the limit.
+        "CpuPeriod": _CPU_PERIOD_US,
+        "CpuQuota": round(template.cpus * _CPU_PERIOD_US),
         # Where the machine itself runs out of memory, an environment goes before Docker or tmpenv.
         "OomScoreAdj": _FIRST_TO_GO,
         # A daemon's own defaults may be to share these with the host or with others.

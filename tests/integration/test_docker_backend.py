@@ -99,7 +99,7 @@ async def test_processes_memory_and_log_are_bounded(rig: DockerRig, backend: Doc
 
     assert "temporarily unavailable" in forked
     assert host["Memory"] == host["MemorySwap"] == 64 << 20
-    assert host["NanoCpus"] == 500_000_000
+    assert (host["CpuQuota"], host["CpuPeriod"]) == (50_000, 100_000)
     assert host["LogConfig"]["Type"] == "json-file"
     assert int(host["LogConfig"]["Config"]["max-size"]) <= 10 << 20
 

@@ -38,7 +38,7 @@ def test_nothing_is_left_open() -> None:
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
     assert host["Memory"] == host["MemorySwap"] == 64 << 20
-    assert host["NanoCpus"] == 500_000_000
+    assert (host["CpuQuota"], host["CpuPeriod"]) == (50_000, 100_000)
     assert host["PidsLimit"] == 9
     assert host["OomScoreAdj"] > 0
     assert (host["IpcMode"], host["CgroupnsMode"]) == ("private", "private")

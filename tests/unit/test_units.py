@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from spawner.units import NEVER, Duration, Limit, Size, size_text
+from spawner.units import NEVER, Cpus, Duration, Limit, Size, size_text
 
 DURATION = TypeAdapter(Duration)
 SIZE = TypeAdapter(Size)
@@ -27,16 +27,38 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("512M", 512 << 20), ("2GiB", 2 << 30), ("1k", 1024), (4096, 4096), ("1.5g", 3 << 29)],
+    [
+        ("512M", 512 << 20),
+        ("2GiB", 2 << 30),
+        ("1k", 1024),
+        (4096, 4096),
+        ("1.5g", 3 << 29),
+        ("512Mi", 512 << 20),
+        ("512MB", 512 << 20),
+        ("64b", 64),
+    ],
 )
 def test_a_size_is_read_in_every_unit(text: object, size: int) -> None:
     assert SIZE.validate_python(text) == size
 
 
-@pytest.mark.parametrize("text", ["much", "-1", "5 q", ""])
+@pytest.mark.parametrize("text", ["much", "-1", "5 q", "5i", ""])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         SIZE.validate_python(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("0.5", 0.5), ("500m", 0.5), ("10", 10), (2, 2), (0.25, 0.25)]
+)
+def test_processors_are_read_whole_and_in_thousandths(text: object, cpus: float) -> None:
+    assert TypeAdapter(Cpus).validate_python(text) == cpus
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "5 q", "", "1e3", float("inf"), float("nan")])
+def test_what_is_no_number_of_processors_is_refused(text: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Cpus).validate_python(text)
 
 
 def test_a_limit_can_be_lifted_with_a_word() -> None:
