@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from spawner.errors import StoreUnavailable, TemplateChanged, TemplateDeclared, UnknownTemplate
 from spawner.model import Pool, Template
@@ -75,11 +75,17 @@ class Catalogue:
         return self.recipes[name].pool is not None
 
     async def put(
-        self, template: Template, pool: Pool | None = None, *, expected: int | None = None
+        self,
+        template: Template,
+        pool: Pool | None = None,
+        *,
+        expected: int | None = None,
+        wording: Mapping[str, Any] | None = None,
     ) -> Recipe:
         """Keep a template and its pool; without ``pool`` the one it has, if it has any.
 
-        ``expected`` is the version that is to be replaced, 0 if there must be none.
+        ``expected`` is the version that is to be replaced, 0 if there must be none;
+        ``wording`` is kept with it as it is.
 
         Raises:
             TemplateDeclared: The configuration declares it.
@@ -88,7 +94,8 @@ class Catalogue:
         """
 
         def replaced(known: Recipe | None) -> Recipe:
-            return Recipe(template, pool or (known.pool if known else None))
+            kept = pool or (known.pool if known else None)
+            return Recipe(template, kept, wording=wording or {})
 
         self._refuse_declared(template.name)
         recipe = await self._replace(template.name, replaced, expected)
@@ -133,8 +140,7 @@ class Catalogue:
             wanted = change(known)
             seen = known.version if known else unread
             outcome, recipe = await self._store.put(
-                wanted.template,
-                wanted.pool,
+                wanted,
                 expected=seen if expected is None else expected,
                 is_pool_alone=is_pool_alone,
             )

@@ -29,7 +29,15 @@ from web.callers import refuse_banned
 from web.config import Settings
 from web.context import API_KEY, CULLER, DEPARTURE, INTERFACES, RENDERER, SERVICE, SETTINGS
 from web.departure import Departure
-from web.dialects import binder_build_logs, binder_builds, tmpnb, tmpnb_links
+from web.dialects import (
+    binder_applications,
+    binder_build_logs,
+    binder_builds,
+    binder_pools,
+    binder_templates,
+    tmpnb,
+    tmpnb_links,
+)
 from web.middleware import answer_failures, security_headers
 from web.mount import mounted, outside
 from web.openapi import document, interfaces
@@ -60,6 +68,9 @@ MODULES = (
     keys,
     binder_builds,
     binder_build_logs,
+    binder_templates,
+    binder_applications,
+    binder_pools,
     documents,
 )
 #: What of it is described.

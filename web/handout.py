@@ -68,7 +68,7 @@ async def hand_out(request: web.Request, name: str, urlpath: str | None) -> web.
 
 def enter(request: web.Request, environment: Environment, landing: str) -> web.Response:
     """Send a visitor into their environment, and remember that it is theirs."""
-    parameter = _opening(request.app[SERVICE], environment)
+    parameter = opening(request.app[SERVICE], environment)
     location = inside(environment.base_path, landing, parameter=parameter)
     if hosts_of(request.app[SETTINGS]) is not None:
         location = environment_origin(request, environment.id).url(location)
@@ -173,7 +173,7 @@ def _is_theirs(request: web.Request, environment: Environment) -> bool:
     return hmac.compare_digest(shown.encode(errors="surrogateescape"), claim.encode())
 
 
-def _opening(service: Service, environment: Environment) -> str:
+def opening(service: Service, environment: Environment) -> str:
     """Give what in the link lets its visitor in, beside the address."""
     if environment.auth is Auth.URL:
         return f"token={service.token(environment.id)}"

@@ -24,11 +24,13 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, get_type_hints
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from spawner.errors import ServiceError
 from web.auth import has_scope
@@ -52,6 +54,16 @@ class Wire(BaseModel):
         populate_by_name=True,
         alias_generator=lambda name: name.replace("_", "-"),
     )
+
+
+def _no_boolean(value: object) -> object:
+    if value is True or value is False:
+        raise ValueError("must be a number")
+    return value
+
+
+#: For numbers, which are taken as texts too, but not as true and false.
+NUMBER = BeforeValidator(_no_boolean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,10 +312,10 @@ def _fit(model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise malformed(_told(error)) from error
+        raise malformed(_told(error, model)) from error
 
 
-def _told(error: ValidationError) -> str:
+def _told(error: ValidationError, model: type[BaseModel]) -> str:
     """Say what does not fit: first what is not there, in the words that clients know."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     missing = [str(one["loc"][0]) for one in found if one["type"] == "missing" and one["loc"]]
@@ -312,9 +324,18 @@ def _told(error: ValidationError) -> str:
             missing
         )
     return "; ".join(
-        ": ".join((".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")))
+        ": ".join((".".join(map(str, one["loc"])), _fault(one, model))).removeprefix(": ")
         for one in found
     )
+
+
+def _fault(found: ErrorDetails, model: type[BaseModel]) -> str:
+    """Say what is wrong with one value; of a field that there is not, the nearest that there is."""
+    if found["type"] != "extra_forbidden" or len(found["loc"]) > 1:
+        return found["msg"].removeprefix("Value error, ")
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    meant = get_close_matches(str(found["loc"][0]), known, n=1)
+    return f"there is no such field; did you mean {meant[0]}?" if meant else "no such field"
 
 
 def _model(hint: Any) -> tuple[type[BaseModel] | None, bool]:

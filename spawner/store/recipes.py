@@ -2,7 +2,8 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -42,6 +43,8 @@ class Recipe:
     #: When the template was first put, and when last; None where nobody noted it.
     created_at: datetime | None = None
     modified_at: datetime | None = None
+    #: The template in the words of whoever put it, who reads them again; the core never does.
+    wording: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RecipeStore:
@@ -59,8 +62,7 @@ class RecipeStore:
 
     async def put(
         self,
-        template: Template,
-        pool: Pool | None,
+        recipe: Recipe,
         *,
         expected: int | None,
         is_pool_alone: bool = False,
@@ -68,11 +70,13 @@ class RecipeStore:
         """Keep a recipe in place of version ``expected``, 0 for none and None for whatever.
 
         With ``is_pool_alone`` the template counts as not modified. Where it is done, the
-        recipe is what now stands there.
+        recipe that is given has the version and the times that now stand there.
         """
+        template, pool = recipe.template, recipe.pool
         facts = {
             "template": template.model_dump(mode="json", exclude_defaults=True),
             "pool": pool and pool.model_dump(mode="json", exclude_defaults=True),
+            "wording": recipe.wording,
         }
         outcome, version, created, modified = await self._connection.run(
             "recipe_put",
@@ -81,8 +85,13 @@ class RecipeStore:
             "" if expected is None else expected,
             int(is_pool_alone),
         )
-        recipe = Recipe(template, pool, int(version), from_ms(created), from_ms(modified))
-        return Outcome(outcome), recipe
+        stands = replace(
+            recipe,
+            version=int(version),
+            created_at=from_ms(created),
+            modified_at=from_ms(modified),
+        )
+        return Outcome(outcome), stands
 
     async def remove(self, name: str, *, expected: int | None) -> Outcome:
         """Keep a recipe no more."""
@@ -104,8 +113,8 @@ def _read(name: str, text: str) -> Recipe | None:
         template = Template(**{**parts["template"], "name": name})
         pool = None if parts["pool"] is None else Pool(**parts["pool"])
         # What an older tmpenv put has no times.
-        times = [from_ms(parts[at]) for at in _TIMES if at in parts]
-        return Recipe(template, pool, int(version), *times)
+        created, modified = (from_ms(parts[at]) if at in parts else None for at in _TIMES)
+        return Recipe(template, pool, int(version), created, modified, parts.get("wording", {}))
     except (ValueError, ValidationError, KeyError, TypeError):
         # Its text may hold secrets, and so may the error.
         log.error(  # noqa: TRY400

@@ -91,8 +91,17 @@ class LogQuery(BaseModel):
 async def show_log(request: web.Request) -> web.StreamResponse:
     """Give the last ``tail`` lines; with ``follow=1`` go on until the environment ends."""
     require_scope(request, Scope.ADMIN)
+    return await log_of(request, request.match_info["id"])
+
+
+async def log_of(request: web.Request, environment_id: str) -> web.StreamResponse:
+    """Give an environment's log as the query wants it, to who may see it.
+
+    Raises:
+        UnknownEnvironment, RequestRefused, BackendUnavailable
+    """
     lines = _tail(request)
-    environment = await _find(request)
+    environment = await _find(request, environment_id)
     if request.query.get("follow", "0") not in ("", "0", "false"):
         with request.app[FOLLOWING].joined():
             return await _follow(request, environment, lines)
@@ -110,7 +119,7 @@ def _tail(request: web.Request) -> int:
     return int(text)
 
 
-async def _find(request: web.Request) -> Environment:
+async def _find(request: web.Request, environment_id: str) -> Environment:
     """Find an environment that has a log.
 
     Raises:
@@ -118,7 +127,7 @@ async def _find(request: web.Request) -> Environment:
         RequestRefused: It has not begun to run.
         BackendUnavailable: Could not ask.
     """
-    service, environment_id = request.app[SERVICE], request.match_info["id"]
+    service = request.app[SERVICE]
     environment = await service.find(environment_id)
     if environment is None or environment.phase is Phase.STOPPED:
         raise UnknownEnvironment(environment_id)
