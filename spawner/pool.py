@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spawner.lifecycle import COMING
-from spawner.model import Environment, Pool, PoolStatus, Template
+from spawner.model import Environment, Phase, Pool, PoolStatus, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,16 @@ def outlived(
     pool: Pool,
     template: Template,
     spares: Sequence[Environment],
+    status: PoolStatus,
     *,
     mount: str,
-    waiting: int,
     now: datetime,
 ) -> list[tuple[Environment, str]]:
     """Say which spares to end, and why.
 
     Those of an older recipe or under another mount, those too old, and then,
-    of what is left, the oldest of more than are wanted.
+    of what is left, the oldest of more than are wanted, or than have room in a pool
+    that was made smaller.
     """
     verdicts = []
     kept = []
@@ -65,5 +66,7 @@ def outlived(
             verdicts.append((spare, "old spare"))
         else:
             kept.append(spare)
-    surplus = max(0, len(kept) - pool.target - waiting)
+    wanted = pool.target + status.waiting
+    taken = sum(status.counts.get(phase, 0) for phase in (Phase.ASSIGNED, *COMING))
+    surplus = max(0, len(kept) - max(0, min(wanted, pool.size - taken)))
     return verdicts + [(spare, "surplus") for spare in kept[:surplus]]

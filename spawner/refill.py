@@ -116,8 +116,8 @@ class Refill:
                     _warm(self._pools[name], is_draining=is_draining),
                     self._templates[name],
                     spares[name],
+                    status,
                     mount=self._starter.mount,
-                    waiting=status.waiting,
                     now=now,
                 )
             else:

@@ -103,7 +103,7 @@ def test_old_changed_and_surplus_spares_are_ended() -> None:
         spare("elsewhere", mount="/lab1/"),
     ]
 
-    verdicts = outlived(pool, TEMPLATE, spares, mount="/", waiting=0, now=NOW)
+    verdicts = outlived(pool, TEMPLATE, spares, status(), mount="/", now=NOW)
 
     assert {one.id: reason for one, reason in verdicts} == {
         "ancient": "old spare",
@@ -111,4 +111,27 @@ def test_old_changed_and_surplus_spares_are_ended() -> None:
         "elsewhere": "base_url changed",
         "oldest": "surplus",
     }
-    assert not outlived(pool, TEMPLATE, spares[:3], mount="/", waiting=1, now=NOW)
+    assert not outlived(pool, TEMPLATE, spares[:3], status(waiting=1), mount="/", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("size", "now", "left"),
+    [
+        (3, status(ready=2, assigned=1), 2),
+        (2, status(ready=2, assigned=1), 1),
+        (1, status(ready=2, assigned=1), 0),
+        (0, status(ready=2, assigned=1), 0),
+        (2, status(ready=2, starting=1), 1),
+        # Those that end already make room for those that are kept.
+        (2, status(ready=2, draining=2), 2),
+    ],
+)
+def test_spares_of_a_pool_that_was_made_smaller_keep_within_its_size(
+    size: int, now: PoolStatus, left: int
+) -> None:
+    spares = [spare("one"), spare("two", timedelta(minutes=1))]
+
+    verdicts = outlived(Pool(size=size), TEMPLATE, spares, now, mount="/", now=NOW)
+
+    assert len(spares) - len(verdicts) == left
+    assert {reason for _, reason in verdicts} <= {"surplus"}
