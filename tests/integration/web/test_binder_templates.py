@@ -264,9 +264,7 @@ async def test_without_read_among_what_is_open_a_template_needs_a_key(open_site:
 
 @pytest.mark.parametrize("form", ["{}", "token {}", "Token {}", "Bearer {}", "bearer {}"])
 async def test_d22_a_key_is_taken_in_every_form(binder: Binder, form: str) -> None:
-    status, _ = await binder.ask(
-        "GET", "/templates", key=False, Authorization=form.format(API_KEY)
-    )
+    status, _ = await binder.ask("GET", "/templates", key=False, Authorization=form.format(API_KEY))
 
     assert status == 200
 
