@@ -20,6 +20,7 @@ from spawner.identity import Tokens
 from spawner.keeper import Duty, Keeper
 from spawner.last_words import LastWords
 from spawner.launch import Launches
+from spawner.preloads import Preloads
 from spawner.reconcile import Reconcile
 from spawner.recorder import UNRECORDED, Recorder
 from spawner.refill import Refill
@@ -28,6 +29,7 @@ from spawner.starting import Starter
 from spawner.store.api_keys import ApiKeyStore
 from spawner.store.connection import Connection
 from spawner.store.feed import Feed
+from spawner.store.preloads import PreloadStore
 from spawner.store.records import read_event
 from spawner.store.store import Store
 
@@ -82,6 +84,7 @@ class Core:
             holder or name_process(),
             (refill.run, ending.run, self.reconcile.run, self.reconcile.watch, *duties),
         )
+        self.preloads = Preloads(PreloadStore(connection), backend)
         self.service = Service(
             self.store,
             backend,
@@ -89,6 +92,7 @@ class Core:
             catalogue=catalogue,
             launches=launches,
             drain=self.drain,
+            preloads=self.preloads,
             api_keys=ApiKeys(ApiKeyStore(connection)),
         )
 
@@ -97,6 +101,7 @@ class Core:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.feed.run())
             group.create_task(self.catalogue.run())
+            group.create_task(self.preloads.run())
             # Spares of a template that is not known yet are not those of one that is gone.
             await self.catalogue.until_read()
             group.create_task(self.keeper.run())

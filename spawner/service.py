@@ -18,6 +18,7 @@ from spawner.identity import Tokens
 from spawner.launch import Launches
 from spawner.limits import UNLIMITED, Allowance
 from spawner.model import Environment, Phase, PoolStatus, Ticket
+from spawner.preloads import Preloads
 from spawner.store.store import Store
 
 LAUNCH_TIMEOUT = timedelta(minutes=2)
@@ -40,10 +41,12 @@ class Service:
         launches: Launches,
         drain: Drain,
         api_keys: ApiKeys,
+        preloads: Preloads,
     ) -> None:
         self.backend = backend
         self.instance_drain = drain
         self.api_keys = api_keys
+        self.preloads = preloads
         self.catalogue = catalogue
         self.templates = catalogue.templates
         self.pools = catalogue.pools

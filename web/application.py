@@ -34,6 +34,7 @@ from web.dialects import (
     binder_build_logs,
     binder_builds,
     binder_pools,
+    binder_preload,
     binder_templates,
     tmpnb,
     tmpnb_links,
@@ -71,6 +72,7 @@ MODULES = (
     binder_templates,
     binder_applications,
     binder_pools,
+    binder_preload,
     documents,
 )
 #: What of it is described.

@@ -26,6 +26,7 @@ key                        type    lives     holds
 ``sequence``               number  for ever  the last place given out in any queue
 ``trouble:<template>``     hash    a day     failed starts in a row, the reason, the next try
 ``progress:<template>``    string  1 minute  what is being prepared, for people
+``preload:<template>``     string  a day     how its last preload went, as JSON
 ``lease:<name>``           hash    for ever  who may run the loops, its fence, until when
 ``drain``                  hash    for ever  whether nothing is handed out (``state``: on, done
                                              or off), since when, its number, the last that ended
@@ -137,6 +138,10 @@ class Keys:
     def phase(self, template: str, phase: Phase) -> str:
         """Name the set of a template's environments in one phase."""
         return f"{self.prefix}in:{template}:{phase}"
+
+    def preload(self, template: str) -> str:
+        """Name what is known of a template's last preload."""
+        return f"{self.prefix}preload:{template}"
 
     def progress(self, template: str) -> str:
         """Name the line that says what is being prepared."""

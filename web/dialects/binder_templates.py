@@ -4,6 +4,8 @@ Names are looked up lower-cased: Binder's own may have capitals, ours have none.
 the configuration declares is shown and cannot be changed (409).
 """
 
+from typing import Any
+
 from aiohttp import web
 
 from spawner.errors import UnknownTemplate
@@ -79,12 +81,24 @@ async def remove_template(request: web.Request) -> TemplateDocument:
 
 @api.get("/templates/{template}/status", scope=Scope.READ, fails={404: "doesNotExist"})
 async def template_status(request: web.Request) -> TemplateStatus:
-    """Say whether a template can be launched; one that was registered can."""
-    recipe_of(request)
+    """Say whether a template can be launched: one that there is can, else its build tells."""
+    builds = builds_of(request)
+    try:
+        recipe_of(request)
+    except UnknownTemplate:
+        build = await builds.find(request.match_info["template"].lower()) if builds else None
+        if build is None:
+            raise
+        return TemplateStatus(status="pending" if build.ended_at is None else "failed")
     return TemplateStatus(status="completed")
 
 
 routes = api.routes
+
+
+def builds_of(request: web.Request) -> Any:
+    """Give what makes images; None where nothing does."""
+    return getattr(request.app[SERVICE], "builds", None)
 
 
 def recipe_of(request: web.Request) -> Recipe:
