@@ -31,6 +31,8 @@ SERVICE = "tmpenv-test/service"
 HUB = Path(sys.prefix) / "hub" / "bin" / "jupyterhub"
 #: Of npm; tests/provision/provision.sh puts it there.
 CHP = Path(sys.prefix) / "chp" / "node_modules" / ".bin" / "configurable-http-proxy"
+#: Of npm as well, as it was published.
+BINDER_CLIENT = Path(sys.prefix) / "binder-client" / "node_modules"
 #: Users other than root seldom have the system's directories on their path.
 _SYSTEM = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
@@ -104,6 +106,13 @@ def _chp() -> str:
     return "" if CHP.exists() else f"there is no {CHP}; run tests/provision/provision.sh"
 
 
+def _binder_client() -> str:
+    if reason := _command("node")():
+        return reason
+    is_there = (BINDER_CLIENT / ".bin" / "binder").exists()
+    return "" if is_there else f"there is no {BINDER_CLIENT}; run tests/provision/provision.sh"
+
+
 def _btrfs() -> str:
     if reason := _command("mkfs.btrfs")():
         return reason
@@ -132,6 +141,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "nginx": _command("nginx"),
     "haproxy": _command("haproxy"),
     "chp": _chp,
+    "binder-client": _binder_client,
     "wrk": _command("wrk"),
     "btrfs": _btrfs,
     "prometheus": _command("prometheus"),

@@ -88,6 +88,26 @@ chp() {
     }
 }
 
+# Binder's own client, which is to be had from npm alone. It needs no root, and never loads
+# binder-logging, a tree of 150 packages; so an empty package stands in for it.
+binder_client() {
+    local home
+    home=${VENV:-$root/.venv}/binder-client
+    if [ -x "$home/node_modules/.bin/binder" ]; then
+        say "binder-client is here"
+        return
+    fi
+    command -v npm >/dev/null || give_up "no npm to install binder-client with"
+    say "installing binder-client"
+    mkdir -p "$home"
+    cp "$here/binder-client.json" "$home/package.json"
+    npm install --ignore-scripts --no-audit --no-fund --loglevel=error --prefix "$home" \
+        >"$scratch/npm.log" 2>&1 || {
+        tail -n 5 "$scratch/npm.log"
+        give_up "npm could not install binder-client"
+    }
+}
+
 answers() { timeout 10 docker version >/dev/null 2>&1; }
 
 # A daemon that was killed is still there for a moment, and then perhaps as a zombie.
@@ -188,7 +208,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 if [ "$(id -u)" != 0 ]; then
     answers && say "the Docker engine answers"
-    ! command -v npm >/dev/null || chp
+    ! command -v npm >/dev/null || { chp && binder_client; }
     give_up "not root: nothing else is installed or built"
 fi
 # One at a time; the daemon must not inherit the lock, or it would hold it for ever.
@@ -196,6 +216,7 @@ exec 9>/run/tmpenv-provision.lock
 flock 9
 packages
 chp
+binder_client
 engine
 base_image
 base=$(identity tmpenv-test/base)
