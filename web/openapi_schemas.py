@@ -31,6 +31,7 @@ class Schemas:
         self._made: Mapping[_Key, Schema] = {key: schema for (key, _), schema in made.items()}
         #: Those that others refer to.
         self.shared: Schema = rest.get("$defs", {})
+        self._of_queries: Schema = {}
 
     def body(self, operation: Operation) -> Schema:
         """Give that of the body."""
@@ -44,8 +45,11 @@ class Schemas:
         """Give those of the parameters of the query, by name, and which must be there."""
         schema = self._made.get((id(operation), "query"), {})
         if "$ref" in schema:
-            # Of nobody else's, so it need not be among the shared ones.
-            schema = self.shared.pop(schema["$ref"].rpartition("/")[2])
+            # Only queries refer to it, so it need not be among the shared ones.
+            name = schema["$ref"].rpartition("/")[2]
+            if name in self.shared:
+                self._of_queries[name] = self.shared.pop(name)
+            schema = self._of_queries[name]
         return schema.get("properties", {}), frozenset(schema.get("required", ()))
 
 

@@ -23,13 +23,13 @@ from spawner.applications import Application
 from spawner.errors import UnknownTemplate
 from spawner.lifecycle import COMING
 from spawner.model import Auth, Environment, Phase
-from web.api.logs import log_of
+from web.api.logs import LogQuery, log_of
 from web.auth import has_scope
 from web.callers import allowance_of
 from web.context import SERVICE, SETTINGS
-from web.dialects.binder_templates import TYPES, recipe_of
+from web.dialects.binder_templates import TEMPLATE, TYPES, recipe_of
 from web.handout import opening
-from web.operations import NUMBER, Operations, Wire, malformed
+from web.operations import NUMBER, Operations, Parameter, Wire, malformed
 from web.origin import environment_origin, hosts_of, scope_of
 from web.problems import RequestRefused, bad_request
 from web.scopes import Scope
@@ -76,7 +76,13 @@ class ApplicationView(BaseModel):
     token: str | None = Field(None, description="Ends it and reads its log; told at its launch")
 
 
-api = Operations("applications", types={**TYPES, "gone": "noRecord"})
+_ID = Parameter(description="As the launch was answered", pattern="[^/]+")
+
+api = Operations(
+    "applications",
+    types={**TYPES, "gone": "noRecord"},
+    parameters={"template": TEMPLATE, "id": _ID},
+)
 
 
 @api.post(
@@ -84,7 +90,10 @@ api = Operations("applications", types={**TYPES, "gone": "noRecord"})
     "/applications",
     scope=Scope.LAUNCH,
     fails={
+        400: "bad_request",
         404: "doesNotExist",
+        410: "launch_lapsed",
+        422: ("malformedRequest", "key_reused"),
         429: ("full", "limited"),
         503: ("failing", "draining", "store_unavailable"),
     },
@@ -141,9 +150,20 @@ async def stop_application(request: web.Request) -> ApplicationView:
     return await _view(request, await _find(request))
 
 
-@api.get("/applications/{template}/{id}/logs", fails=_NOT_FOUND)
-async def application_log(request: web.Request) -> web.StreamResponse:
-    """Give what an application printed, as the query's "tail" and "follow" say."""
+@api.get(
+    "/applications/{template}/{id}/logs",
+    fails={
+        404: "noRecord",
+        409: "not_started",
+        410: "noRecord",
+        429: "too_many_followers",
+        503: "backend_unavailable",
+    },
+    gives={"text/plain": "the lines as they were printed"},
+    has_head=False,
+)
+async def application_log(request: web.Request, query: LogQuery) -> web.StreamResponse:  # noqa: ARG001
+    """Give the last lines that an application printed, and with `follow=1` all that come."""
     application = await _find(request)
     _require_owner(request, application)
     if application.environment is None:

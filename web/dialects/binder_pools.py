@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from spawner.model import Phase, Pool, PoolStatus
 from web.context import SERVICE
-from web.dialects.binder_templates import TYPES, recipe_of
+from web.dialects.binder_templates import TEMPLATE, TYPES, recipe_of
 from web.operations import NUMBER, Operations, Wire
 from web.problems import RequestRefused
 from web.scopes import Scope
@@ -44,7 +44,7 @@ class PoolView(BaseModel):
     waiting: int = Field(description="Launches that wait for one")
 
 
-api = Operations("pools", types=TYPES)
+api = Operations("pools", types=TYPES, parameters={"template": TEMPLATE})
 
 
 @api.get("/pools", scope=Scope.POOL)

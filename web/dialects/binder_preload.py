@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from spawner.errors import ServiceError
 from spawner.store.preloads import Preload
 from web.context import SERVICE
-from web.dialects.binder_templates import TYPES, builds_of, recipe_of
+from web.dialects.binder_templates import TEMPLATE, TYPES, recipe_of
 from web.operations import Operations, Wire
 from web.scopes import Scope
 from web.views import timestamp
@@ -40,7 +40,7 @@ class PartHealth(BaseModel):
     status: Literal["running", "down"]
 
 
-api = Operations("preload and health", types=TYPES)
+api = Operations("preload and health", types=TYPES, parameters={"template": TEMPLATE})
 
 
 @api.post("/preload/{template}", scope=Scope.TEMPLATE, fails={404: "doesNotExist"})
@@ -66,7 +66,7 @@ async def health(request: web.Request) -> list[PartHealth]:
     # Our own clock: the store may be what does not answer.
     now = timestamp(datetime.now(UTC))
     parts = {
-        "build": store and backend and builds_of(request) is not None,
+        "build": store and backend and service.builds is not None,
         "deploy": store and backend,
         "registry": store,
     }

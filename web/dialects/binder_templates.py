@@ -4,16 +4,15 @@ Names are looked up lower-cased: Binder's own may have capitals, ours have none.
 the configuration declares is shown and cannot be changed (409).
 """
 
-from typing import Any
-
 from aiohttp import web
 
+from spawner.builder.model import Outcome
 from spawner.errors import UnknownTemplate
 from spawner.model import Template
 from spawner.store.recipes import Recipe
 from web.auth import holder_of
 from web.context import SERVICE, SETTINGS
-from web.operations import Operations, malformed
+from web.operations import Operations, Parameter, malformed
 from web.recipe_checks import backend_faults
 from web.scopes import Scope
 from web.template_documents import (
@@ -32,7 +31,9 @@ from web.template_documents import (
 TYPES = {"unknown_template": "doesNotExist"}
 _CHANGED = {404: "doesNotExist", 409: ("template_declared", "template_changed")}
 
-api = Operations("templates", types=TYPES)
+TEMPLATE = Parameter(description="Name of a template, in any case", pattern="[^/]+", example="lab")
+
+api = Operations("templates", types=TYPES, parameters={"template": TEMPLATE})
 
 
 @api.get("/templates", scope=Scope.TEMPLATE)
@@ -82,23 +83,18 @@ async def remove_template(request: web.Request) -> TemplateDocument:
 @api.get("/templates/{template}/status", scope=Scope.READ, fails={404: "doesNotExist"})
 async def template_status(request: web.Request) -> TemplateStatus:
     """Say whether a template can be launched: one that there is can, else its build tells."""
-    builds = builds_of(request)
+    builds = request.app[SERVICE].builds
     try:
         recipe_of(request)
     except UnknownTemplate:
         build = await builds.find(request.match_info["template"].lower()) if builds else None
         if build is None:
             raise
-        return TemplateStatus(status="pending" if build.ended_at is None else "failed")
+        return TemplateStatus(status="pending" if build.outcome is Outcome.RUNNING else "failed")
     return TemplateStatus(status="completed")
 
 
 routes = api.routes
-
-
-def builds_of(request: web.Request) -> Any:
-    """Give what makes images; None where nothing does."""
-    return getattr(request.app[SERVICE], "builds", None)
 
 
 def recipe_of(request: web.Request) -> Recipe:

@@ -56,7 +56,9 @@ async def test_a_running_tmpenv_answers_what_it_documents(
     serving: Serving, headers: dict[str, str]
 ) -> None:
     document = await document_of(serving)
-    attack = Attack(serving.url, document, headers, known={"name": "tiny"}, examples=8)
+    attack = Attack(
+        serving.url, document, headers, known={"name": "tiny", "template": "tiny"}, examples=8
+    )
 
     await asyncio.to_thread(attack.run, leave_out=ENDS_IT_ALL)
 
@@ -77,7 +79,7 @@ async def test_builds_answer_what_is_documented(open_site: Open) -> None:
             str(site.client.make_url("/")),
             site.client.app[DOCUMENT],
             {"Authorization": SITE_KEY, "X-Request-Id": "named by the edge"},
-            known={"name": "org-repo"},
+            known={"name": "org-repo", "template": "lab"},
             examples=15,
         )
 
