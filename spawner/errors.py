@@ -12,6 +12,7 @@
     ├── UnknownTemplate
     ├── TemplateDeclared        the configuration declares it: it cannot be changed here
     ├── TemplateChanged         it is not the version that was meant
+    ├── UnsupportedService      it asks for a companion that the configuration does not have
     ├── UnknownEnvironment      never heard of, or ended
     ├── PoolFull                no spare and no room
     ├── Limited                 the caller, or all, have what they may have
@@ -119,6 +120,12 @@ class TemplateChanged(ServiceError):
     def __init__(self, name: str) -> None:
         super().__init__(f'The template "{name[:80]}" was changed meanwhile; look again.')
         self.name = name
+
+
+class UnsupportedService(ServiceError):
+    """A template asks for a service, version or parameter that the configuration does not have."""
+
+    code = "unsupported_service"
 
 
 class UnknownEnvironment(ServiceError):

@@ -52,6 +52,11 @@ class Tokens:
         digest = hmac.new(self._key, f"egress:{environment_id}".encode(), hashlib.sha256)
         return digest.hexdigest()[:48]
 
+    def services(self, environment_id: str) -> str:
+        """Give the key from which the passwords of an environment's companions derive."""
+        digest = hmac.new(self._key, f"services:{environment_id}".encode(), hashlib.sha256)
+        return digest.hexdigest()[:48]
+
     def ticket(self, scope: str, key: str) -> str:
         """Give the ticket of a caller's Idempotency-Key: the same for the same, else another's."""
         digest = hmac.new(self._key, f"ticket:{scope}:{key}".encode(), hashlib.sha256)

@@ -10,6 +10,7 @@ from spawner.backends.base import Backend
 from spawner.errors import ServiceError
 from spawner.identity import Tokens
 from spawner.model import Template
+from spawner.services import password_of
 
 _LINES = 20
 _MASK = "***"
@@ -32,6 +33,8 @@ class LastWords:
             return ""
         secrets = [self.tokens.token(environment_id), self.tokens.egress(environment_id)]
         if template is not None:
+            key = self.tokens.services(environment_id)
+            secrets += [password_of(key, one.name) for one in template.services]
             secrets += template.env.values()
         return masked(printed, secrets)
 

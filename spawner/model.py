@@ -1,4 +1,4 @@
-"""The nouns of tmpenv: template, pool, environment.
+"""The nouns of tmpenv: template, service, pool, environment.
 
 Pure values, frozen. Who changes an environment's phase is
 :mod:`spawner.store`; which changes are allowed is :mod:`spawner.lifecycle`.
@@ -28,7 +28,7 @@ EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-
 #: What decides how an environment is run: a change of one of these replaces its spares.
 _RECIPE = frozenset(
     "image command port env memory cpus pids disk user allow_root egress mounts auth"
-    " ready_path".split()
+    " ready_path services".split()
 )
 
 
@@ -74,6 +74,30 @@ def _egress(value: object) -> object:
 Egress = Annotated[Literal["open", "none"] | tuple[str, ...], BeforeValidator(_egress)]
 
 
+#: What a person or a program writes as a value: TOML and JSON have numbers and truths, too.
+ParamValue = Annotated[
+    str,
+    BeforeValidator(
+        lambda value: str(value).lower() if isinstance(value, bool | int | float) else value
+    ),
+    # It goes into commands and addresses that an operator wrote: no quotes, blanks, or flags.
+    StringConstraints(pattern=r"^([A-Za-z0-9_./][A-Za-z0-9_.,:/@%+=-]*)?$", max_length=256),
+]
+ParamName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$")]
+#: Also the name of a host, by which an environment finds it.
+ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+class ServiceWanted(BaseModel):
+    """A companion that a template asks for: one of the configuration's services."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ServiceName
+    version: str = Field("", max_length=64, description="The service's first where empty")
+    params: dict[ParamName, ParamValue] = Field({}, description="In place of its defaults")
+
+
 class Template(BaseModel):
     """A named recipe for environments.
 
@@ -115,6 +139,13 @@ class Template(BaseModel):
         '"*.example.org", "example.org:8443", "10.0.0.0/8:5432"] (docs/egress.md)',
     )
     mounts: tuple[str, ...] = Field((), description="Host mounts: /host:/inside[:ro|rw]")
+    services: tuple[ServiceWanted, ...] = Field(
+        (),
+        max_length=8,
+        description="Companions that each environment has for itself: "
+        '[{ name = "postgres", version = "15", params = { database = "course" } }] '
+        "(docs/services.md)",
+    )
     auth: Auth = Field(
         Auth.PROXY,
         description="Whom its address lets in: everybody (proxy), the browser that was given it "
@@ -136,6 +167,14 @@ class Template(BaseModel):
         for path in (self.urlpath, self.ready_path):
             if path.startswith("/") or ".." in path.split("?")[0].split("/"):
                 raise ValueError(f'"{path}" must be relative to /user/<id>/ and stay below it')
+        return self
+
+    @model_validator(mode="after")
+    def _services_are_apart(self) -> Self:
+        names = [one.name for one in self.services]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'the service "{name}" is there twice')
         return self
 
     @property

@@ -104,6 +104,7 @@ class Starter:
             template=template,
             token=token,
             egress_key=self.tokens.egress(environment_id),
+            services_key=self.tokens.services(environment_id),
         )
         return await self.backend.start(order)
 

@@ -31,7 +31,7 @@ _OWN = frozenset(
     "ssl_key_passphrase redis_url state_dir api_key secret_key backend max_starting drain_delay "
     "log_level log_format docker on_exit".split()
 )
-_NAMED = ("templates.", "pools.")
+_NAMED = ("templates.", "pools.", "services.")
 
 Facts = Mapping[str, str]
 

@@ -30,7 +30,8 @@ from culler import policy
 from proxy.settings import ProxySettings
 from spawner.backends.docker_settings import DockerSettings
 from spawner.builder.settings import BuildSettings
-from spawner.model import Pool, Template
+from spawner.model import Pool, ServiceName, Template
+from spawner.services import ServiceRecipe
 from spawner.units import Duration
 
 #: The template of those who configured none (web/recipes.py).
@@ -260,6 +261,9 @@ class Settings(BaseSettings):
     proxy: EdgeSettings = EdgeSettings()
     templates: dict[str, Template] = Field({}, description="The recipes, by name")
     pools: dict[str, Pool] = Field({}, description="How many of each template, by its name")
+    services: dict[ServiceName, ServiceRecipe] = Field(
+        {}, description="Companions that templates may ask for, by name"
+    )
 
     @field_validator("templates", mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from spawner.model import Pool, Template
+from spawner.services import ServiceRecipe
 from spawner.units import parse_size
 from web.config import Settings
 
@@ -81,7 +82,7 @@ def tables() -> Iterator[tuple[str, str, list[Row]]]:
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             sections[name] = inner
-        elif name not in ("templates", "pools"):
+        elif name not in ("templates", "pools", "services"):
             plain[name] = field
     yield "", "", [_row(name, field) for name, field in plain.items()]
     for name, model in sections.items():
@@ -92,6 +93,7 @@ def tables() -> Iterator[tuple[str, str, list[Row]]]:
         [row for row in _rows(Template) if row.key != "name"],
     )
     yield "pools.<name>", _about(Pool), _rows(Pool)
+    yield "services.<name>", _about(ServiceRecipe), _rows(ServiceRecipe)
 
 
 def markdown() -> str:
@@ -145,6 +147,8 @@ def _values(annotation: Any) -> str:
         return "list of " * (origin is tuple) + _values(arguments[0])
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return ", ".join(str(one.value) for one in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
     return _NAMES.get(origin or annotation, "text")
 
 

@@ -3,7 +3,6 @@
 Pure. A value is shown so that it can be found again, unless it is a secret.
 """
 
-import difflib
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from spawner.model import Template
+from spawner.nearest import meant, nearest
+from spawner.services import faults as service_faults
 from web.config import BUILTIN, Settings
 from web.secrets_masked import is_secret
 
@@ -22,6 +23,10 @@ Location = tuple[str | int, ...]
 NO_WALL = (
     'only "open" can be had on the process backend, where nothing holds a process back; '
     'set egress = "open", or use --backend docker'
+)
+NO_COMPANIONS = (
+    "none can be had on the process backend, which has no network of its own; "
+    "remove them, or use --backend docker"
 )
 _QUOTED = re.compile(r"'([^']*)'")
 
@@ -101,16 +106,10 @@ def variable(location: Iterable[str | int]) -> str:
     return "TMPENV_" + "__".join(str(key).upper() for key in location)
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Give the known word that was probably meant."""
-    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
 def unknown_variable(name: str, key: str) -> str:
     """Tell of a variable that is no setting."""
-    meant = nearest(key, Settings.model_fields)
-    hint = f"; did you mean {variable([meant])}?" if meant else "; see tmpenv serve --help"
+    found = nearest(key, Settings.model_fields)
+    hint = f"; did you mean {variable([found])}?" if found else "; see tmpenv serve --help"
     return f"tmpenv: {name}: is no setting{hint}"
 
 
@@ -124,7 +123,7 @@ def cross_checks(settings: Settings) -> list[Fault]:
     """Find what is right alone and wrong together."""
     known = sorted(settings.templates) or [BUILTIN]
     faults = [
-        Fault(("pools", name), f"there is no such template{_meant(name, known)}")
+        Fault(("pools", name), f"there is no such template{meant(name, known)}")
         for name in settings.pools
         if name not in known
     ]
@@ -140,6 +139,16 @@ def cross_checks(settings: Settings) -> list[Fault]:
             for name, template in settings.templates.items()
             if template.egress != "open"
         ]
+        faults += [
+            Fault(("templates", name, "services"), NO_COMPANIONS)
+            for name, template in settings.templates.items()
+            if template.services
+        ]
+    faults += [
+        Fault(("templates", name, "services"), text)
+        for name, template in settings.templates.items()
+        for text in service_faults(template, settings.services)
+    ]
     if settings.ssl_cert is None:
         faults += [
             Fault((key,), "needs ssl_cert, the certificate that it is for")
@@ -149,9 +158,7 @@ def cross_checks(settings: Settings) -> list[Fault]:
     default = settings.default_template
     if default and default not in known:
         faults.append(
-            Fault(
-                ("default_template",), f'there is no template "{default}"{_meant(default, known)}'
-            )
+            Fault(("default_template",), f'there is no template "{default}"{meant(default, known)}')
         )
     return faults
 
@@ -172,11 +179,11 @@ def _fault(details: ErrorDetails) -> Fault:
     location, kind = details["loc"], details["type"]
     if kind == "extra_forbidden":
         known = _fields_at(location[:-1])
-        text = f"unknown key{_meant(str(location[-1]), known)}"
+        text = f"unknown key{meant(str(location[-1]), known)}"
     elif kind in ("literal_error", "enum"):
         choices = _QUOTED.findall(str(details.get("ctx", {}).get("expected", "")))
         given = str(details["input"])
-        text = f'"{given}" is not one of {", ".join(choices)}{_meant(given, choices, listed=False)}'
+        text = f'"{given}" is not one of {", ".join(choices)}{meant(given, choices, listed=False)}'
     elif kind == "value_error":
         text = str(details.get("ctx", {}).get("error", details["msg"]))
     elif kind == "missing":
@@ -191,13 +198,6 @@ def _told(details: ErrorDetails) -> str:
     if isinstance(details["input"], dict | list) or is_secret(details["loc"]):
         return text
     return f'{text}, not "{details["input"]}"'
-
-
-def _meant(word: str, known: Iterable[str], *, listed: bool = True) -> str:
-    known = list(known)
-    if meant := nearest(word, known):
-        return f'; did you mean "{meant}"?'
-    return f"; known here: {', '.join(known)}" if known and listed else ""
 
 
 def _fields_at(location: Location) -> list[str]:

@@ -89,13 +89,27 @@ def _told(location: Location, value: object) -> object:  # one for each kind
     if value is not None and is_secret(location):
         return MASK
     if isinstance(value, tuple):
-        return masked_words([str(one) for one in value])
+        return _list(location, value)
     if isinstance(value, timedelta):
         return "never" if value == NEVER else f"{value.total_seconds():g}s"
     if isinstance(value, str | Path):
         return masked_text(str(value))
     assert value is None or isinstance(value, bool | int | float), f"{location}: {type(value)}"
     return value
+
+
+def _list(location: Location, items: tuple[object, ...]) -> list[Any]:
+    tables = [_table(location, dict(one)) for one in items if isinstance(one, BaseModel)]
+    return tables or masked_words([str(one) for one in items])
+
+
+def _table(location: Location, table: Mapping[str, object]) -> dict[str, object]:
+    """Give a table within a list, without secrets."""
+    told: dict[str, object] = {}
+    for key, value in table.items():
+        place = (*location, key)
+        told[key] = _table(place, value) if isinstance(value, Mapping) else _told(place, value)
+    return told
 
 
 def _key(part: str | int) -> str:
@@ -105,5 +119,10 @@ def _key(part: str | int) -> str:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        inside = ", ".join(f"{_key(key)} = {_toml(one)}" for key, one in value.items())
+        return f"{{{inside}}}"
     # Strings of JSON are strings of TOML, but for this one character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -140,11 +140,11 @@ def _read_variables(environ: Mapping[str, str]) -> _Variables:
 
 
 def _keys(name: str) -> list[str]:
-    """Split ``CULLING__MAX_AGE``; what follows ``ENV__`` keeps its case, as it names variables."""
+    """Split ``CULLING__MAX_AGE``; what names variables, as behind ``ENV__``, keeps its case."""
     parts = name.split("__")
     keys: list[str] = []
     for part in parts:
-        keys.append(part if keys[-1:] == ["env"] else part.lower())
+        keys.append(part if keys[-1:] in (["env"], ["exports"]) else part.lower())
     return keys
 
 

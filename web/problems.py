@@ -24,6 +24,7 @@ _STATUS = {
     "unknown_template": HTTPStatus.NOT_FOUND,
     "template_declared": HTTPStatus.CONFLICT,
     "template_changed": HTTPStatus.CONFLICT,
+    "unsupported_service": HTTPStatus.UNPROCESSABLE_ENTITY,
     "gone": HTTPStatus.GONE,
     "full": HTTPStatus.TOO_MANY_REQUESTS,
     "limited": HTTPStatus.TOO_MANY_REQUESTS,

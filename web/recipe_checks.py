@@ -9,7 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from spawner.model import Pool, Template
 from web.config import Settings
-from web.config_errors import NO_WALL, ConfigError, Source, docker_faults, explain
+from web.config_errors import (
+    NO_COMPANIONS,
+    NO_WALL,
+    ConfigError,
+    Source,
+    docker_faults,
+    explain,
+)
 
 
 class Recipes(BaseModel):
@@ -60,4 +67,6 @@ def backend_faults(template: Template, backend: str, reach: str) -> list[str]:
         return ["command: the process backend has no image that would bring a command"]
     if backend == "process" and template.egress != "open":
         return [f"egress: {NO_WALL}"]
+    if backend == "process" and template.services:
+        return [f"services: {NO_COMPANIONS}"]
     return []

@@ -53,8 +53,9 @@ def _written(value: object) -> str:
             return _text(value)
         case tuple():
             return f"[{', '.join(map(_written, value))}]"
-        case dict():
-            inside = ", ".join(f"{_key(key)} = {_written(one)}" for key, one in value.items())
+        case dict() | BaseModel():
+            table = value if isinstance(value, dict) else value.model_dump(exclude_defaults=True)
+            inside = ", ".join(f"{_key(key)} = {_written(one)}" for key, one in table.items())
             return f"{{ {inside} }}"
         case _:
             return repr(value)

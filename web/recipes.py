@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spawner.model import Pool, Template
 from web.config import BUILTIN, Settings
-from web.config_errors import NO_WALL, docker_faults
+from web.config_errors import NO_COMPANIONS, NO_WALL, docker_faults
 from web.start_errors import StartError
 
 #: The image that images/build.sh makes.
@@ -89,3 +89,5 @@ def _check(template: Template, backend: str, reach: str) -> None:
         )
     if backend == "process" and template.egress != "open":
         raise StartError(f"templates.{template.name}.egress: {NO_WALL}")
+    if backend == "process" and template.services:
+        raise StartError(f"templates.{template.name}.services: {NO_COMPANIONS}")

@@ -12,6 +12,8 @@ _SECRET_KEYS = frozenset(
     "api_key secret_key redis_url ssl_key_passphrase password registry_password"
     " pip_index_url npm_registry http_proxy https_proxy".split()
 )
+#: Tables whose keys are an operator's own words.
+_FREE = frozenset({"env", "exports", "params"})
 _NAME = r"secret|token|passw|passphrase|pwd|credential|private|auth|key"
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 #: user:password@ of an address, and all that stands behind its "?".
@@ -30,8 +32,8 @@ def is_secret(location: Sequence[str | int]) -> bool:
     keys = [str(key) for key in location]
     if _SECRET_KEYS.intersection(keys):
         return True
-    variables = keys[keys.index("env") + 1 :] if "env" in keys else []
-    return any(_SECRET_NAME.search(name) for name in variables)
+    within = next((at for at, key in enumerate(keys) if key in _FREE), len(keys))
+    return any(_SECRET_NAME.search(name) for name in keys[within + 1 :])
 
 
 def masked_text(text: str) -> str:

@@ -36,6 +36,8 @@ class Order:
     token: str = field(repr=False)
     #: Opens the way out for a template that lists what it reaches; never logged.
     egress_key: str = field(default="", repr=False)
+    #: The passwords of its companions derive from it; never logged.
+    services_key: str = field(default="", repr=False)
 
     def variables(self, *, ip: str, port: int) -> dict[str, str]:
         """Give the environment variables that every backend sets, the template's last."""

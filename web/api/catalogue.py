@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from spawner.errors import UnknownTemplate
 from spawner.model import Pool
+from spawner.services import faults as service_faults
 from spawner.store.recipes import Recipe
 from web.answers import RecipeAnswer, RecipesAnswer, RemovedAnswer
 from web.auth import require_scope
@@ -82,8 +83,10 @@ async def put_recipe(request: web.Request) -> web.Response:
         raise _unfit([line.removeprefix("tmpenv: ") for line in error.lines]) from error
     service = request.app[SERVICE]
     template = recipes.templates[name]
-    reach = request.app[SETTINGS].docker.reach
-    if faults := backend_faults(template, service.backend.name, reach):
+    settings = request.app[SETTINGS]
+    faults = backend_faults(template, service.backend.name, settings.docker.reach)
+    faults += [f"services: {fault}" for fault in service_faults(template, settings.services)]
+    if faults:
         raise _unfit([f"templates.{name}.{fault}" for fault in faults])
     pool = recipes.pools.get(name)
     if pool is None and name not in service.templates:

@@ -178,6 +178,31 @@ def test_several_mistakes_are_a_line_each(tmp_path: Path) -> None:
     assert len(mistakes(config, TMPENV_BAKCEND="docker")) == 3
 
 
+def test_services_that_are_not_there_are_told_by_their_template(tmp_path: Path) -> None:
+    config = file(
+        tmp_path,
+        '[templates.a]\nimage = "x"\nservices = [{ name = "postgers" }]\n'
+        '[services.postgres]\nimage = "postgres"\nport = 5432\n',
+    )
+
+    (line,) = mistakes(config)
+
+    assert line.startswith(f"tmpenv: {config}: templates.a.services: ")
+    assert line.endswith('there is no service "postgers"; did you mean "postgres"?')
+
+
+def test_services_cannot_be_had_from_processes(tmp_path: Path) -> None:
+    config = file(
+        tmp_path,
+        'backend = "process"\n[templates.a]\ncommand = "x"\nservices = [{ name = "redis" }]\n'
+        '[services.redis]\nimage = "redis"\nport = 6379\n',
+    )
+
+    (line,) = mistakes(config)
+
+    assert line.startswith(f"tmpenv: {config}: templates.a.services: none can be had")
+
+
 def test_a_mistake_in_a_variable_names_the_variable() -> None:
     assert mistakes(TMPENV_CULING__MAX_AGE="1h") == [
         "tmpenv: TMPENV_CULING__MAX_AGE: is no setting; did you mean TMPENV_CULLING?"

@@ -30,6 +30,17 @@ PLAIN = "seen"
 [templates.line]
 image = "line:1"
 command = "exec run --secret planted-line --token {token}"
+[[templates.line.services]]
+name = "db"
+version = "15"
+params = { password_of_admin = "planted-wanted", database = "seen" }
+[services.db]
+image = "db:{version}"
+versions = ["15"]
+port = 5432
+params = { password_of_admin = "planted-param", database = "seen" }
+env = { DB_PASSWORD = "planted-companion" }
+exports = { DB_TOKEN = "planted-export", URL = "db://me:planted-address@h" }
 """
 ENVIRON = {"TMPENV_API_KEY": "planted-key", "TMPENV_SECRET_KEY": "planted-secret"}
 FLAGS = {"redis_url": "redis://me:planted-redis@h/0?password=planted-option", "port": 9}

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spawner.model import Auth, Pool, Template
+from spawner.model import Auth, Pool, ServiceWanted, Template
 from spawner.units import NEVER
 from web.recipe_checks import read_recipes
 from web.recipe_file import write_recipes
@@ -28,6 +28,18 @@ FIELDS: dict[str, Any] = {
     "memory": st.integers(6 << 20, 1 << 45) | st.integers(6, 9999).map(lambda one: one << 20),
     "cpus": st.floats(0.01, 1e6),
     "mounts": st.lists(TEXT, max_size=2).map(tuple),
+    "services": st.lists(
+        st.builds(
+            ServiceWanted,
+            name=st.from_regex(r"[a-z0-9]{1,5}", fullmatch=True),
+            version=TEXT,
+            params=st.dictionaries(
+                st.from_regex(r"[a-z][a-z-]{0,5}", fullmatch=True), st.sampled_from(["", "1G"])
+            ),
+        ),
+        max_size=2,
+        unique_by=lambda one: one.name,
+    ).map(tuple),
     "auth": st.sampled_from(Auth),
     "idle_timeout": st.none() | DURATIONS | st.just(NEVER),
     "cull_busy": st.booleans(),
