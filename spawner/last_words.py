@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from spawner.backends.base import Backend
 from spawner.errors import ServiceError
 from spawner.identity import Tokens
+from spawner.masking import masked
 from spawner.model import Template
 from spawner.services import password_of
 
 _LINES = 20
-_MASK = "***"
-#: Anything shorter may well be a word of the output itself.
-_SHORTEST_SECRET = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +35,3 @@ class LastWords:
             secrets += [password_of(key, one.name) for one in template.services]
             secrets += template.env.values()
         return masked(printed, secrets)
-
-
-def masked(text: str, secrets: list[str]) -> str:
-    """Give ``text`` without ``secrets``, the longest first, since one may hold another."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, _MASK)
-    return text

@@ -32,9 +32,14 @@ except OSError as error:
 
 async def run_inside(rig: DockerRig, order: Order, *command: str, instance: str = "one") -> str:
     """Run a command in an environment's container; give what it printed."""
+    return await run_in(rig, rig.container(order, instance), *command)
+
+
+async def run_in(rig: DockerRig, container: str, *command: str) -> str:
+    """Run a command in a container; give what it printed."""
 
     def call() -> str:
-        made = rig.client.exec_create(rig.container(order, instance), list(command))
+        made = rig.client.exec_create(container, list(command))
         return rig.client.exec_start(made["Id"]).decode(errors="replace")
 
     return await asyncio.to_thread(call)
@@ -42,7 +47,12 @@ async def run_inside(rig: DockerRig, order: Order, *command: str, instance: str 
 
 async def reaches(rig: DockerRig, order: Order, host: str, port: int) -> bool:
     """Say whether a TCP connection from inside meets anybody: one who accepts, or refuses."""
-    printed = await run_inside(rig, order, "python3", "-c", _CONNECT, host, str(port))
+    return await reaches_from(rig, rig.container(order), host, port)
+
+
+async def reaches_from(rig: DockerRig, container: str, host: str, port: int) -> bool:
+    """Say the same of a container that is no environment."""
+    printed = await run_in(rig, container, "python3", "-c", _CONNECT, host, str(port))
     assert printed.startswith(("reached", "refused", "blocked")), printed
     return not printed.startswith("blocked")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tests.components import require
 
 #: The public address of it, that of a metadata service, and one of a private network.
+MACHINE = "198.51.100.5"
 PUBLIC, METADATA, PRIVATE = "198.51.100.6", "169.254.169.254", "10.213.7.9"
 #: Answers TCP on some ports, and UDP on 53, on all addresses of the namespace.
 _SERVER = """\
@@ -48,6 +49,15 @@ class Outside:
     public: str = PUBLIC
     metadata: str = METADATA
     private: str = PRIVATE
+    #: This machine as it sees it.
+    machine: str = MACHINE
+    space: str = ""
+
+    def reaches(self, host: str, port: int) -> bool:
+        """Say whether a TCP connection from there is accepted."""
+        probe = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)"
+        inside = ["ip", "netns", "exec", self.space, sys.executable, "-c", probe, host, str(port)]
+        return subprocess.run(inside, check=False, capture_output=True).returncode == 0
 
 
 def _ip(*words: str) -> None:
@@ -63,14 +73,14 @@ def outside_world() -> Iterator[Outside]:
     _ip("netns", "add", space)
     try:
         _ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", space)
-        _ip("addr", "add", "198.51.100.5/30", "dev", here)
+        _ip("addr", "add", f"{MACHINE}/30", "dev", here)
         _ip("link", "set", here, "up")
         _ip("-n", space, "addr", "add", f"{PUBLIC}/30", "dev", there)
         for address in (METADATA, PRIVATE):
             _ip("-n", space, "addr", "add", f"{address}/32", "dev", there)
             _ip("route", "add", address, "via", PUBLIC)
         _ip("-n", space, "link", "set", there, "up")
-        _ip("-n", space, "route", "add", "default", "via", "198.51.100.5")
+        _ip("-n", space, "route", "add", "default", "via", MACHINE)
         server = subprocess.Popen(
             [
                 *("ip", "netns", "exec", space, sys.executable, "-c", _SERVER),
@@ -80,9 +90,11 @@ def outside_world() -> Iterator[Outside]:
         )
         assert server.stdout is not None
         assert server.stdout.readline() == b"listening\n"
-        yield Outside()
-        server.terminate()
-        server.wait()
-        server.stdout.close()
+        try:
+            yield Outside(space=space)
+        finally:  # what runs in it keeps a namespace, and its routes, after its name is gone
+            server.terminate()
+            server.wait()
+            server.stdout.close()
     finally:
         _ip("netns", "del", space)

@@ -41,6 +41,7 @@ async def choose_backend(settings: Settings, open_way_out: OpenWayOut = no_way_o
         settings.docker,
         open_way_out=open_way_out,
         login=login_of(settings.build),
+        services=settings.services,
     )
     if settings.backend == "docker":
         return Choice(await _opened(docker))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def _told(location: Location, value: object) -> object:  # one for each kind
         return _list(location, value)
     if isinstance(value, timedelta):
         return "never" if value == NEVER else f"{value.total_seconds():g}s"
-    if isinstance(value, str | Path):
+    if isinstance(value, str | Path | IPv4Network):
         return masked_text(str(value))
     assert value is None or isinstance(value, bool | int | float), f"{location}: {type(value)}"
     return value

@@ -8,6 +8,7 @@ files, and so has a lane of its own.
 
 import threading
 import time
+from collections.abc import Iterator
 
 from docker import APIClient
 
@@ -53,25 +54,25 @@ class Sizes:
         self._asked_at = 0.0
 
     def of(self, client: APIClient, environment_id: str) -> int | None:
-        """Measure one container; None if there is none.
+        """Measure an environment with its companions; None if there is none.
 
         Raises:
             BackendUnavailable: The daemon could not measure it.
         """
-        labels = [
-            f"{INSTANCE}={self._instance}",
-            f"{KIND}={ENVIRONMENT}",
-            f"{ID}={environment_id}",
-        ]
+        labels = [f"{INSTANCE}={self._instance}", f"{ID}={environment_id}"]
         found = client.containers(all=True, size=True, filters={"label": labels})
-        if not found:
+        if not any(one["Labels"].get(KIND) == ENVIRONMENT for one in found):
             return None
-        layer = found[0].get("SizeRw", 0)  # left out where nothing was written
-        volumes = [one["Name"] for one in found[0].get("Mounts") or () if one["Type"] == "volume"]
-        sizes = [layer, *(self._volume(client, name) for name in volumes)]
+        sizes = [size for one in found for size in self._sizes(client, one)]
         if min(sizes) < 0:
             raise BackendUnavailable("Docker could not measure what it has written.")
         return int(sum(sizes))
+
+    def _sizes(self, client: APIClient, container: Json) -> Iterator[int]:
+        yield container.get("SizeRw", 0)  # left out where nothing was written
+        for mount in container.get("Mounts") or ():
+            if mount["Type"] == "volume":
+                yield self._volume(client, mount["Name"])
 
     def _volume(self, client: APIClient, name: str) -> int:
         """Give the bytes in a volume; negative if that is not known."""

@@ -31,8 +31,8 @@ _INTERFACES = Path("/sys/class/net")
 _BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 #: Users other than root seldom have it on their path.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
-#: What :func:`~spawner.backends.docker_spec.bridge_name` makes.
-_TABLE = re.compile(r"^table inet (te-[0-9a-f]{12})$", re.MULTILINE)
+#: What :func:`~spawner.backends.docker_spec.bridge_name` makes, and the families of companions.
+_TABLE = re.compile(r"^table inet (te-[0-9a-f]{12}|tc-[0-9a-f]{4})$", re.MULTILINE)
 _NFT_S = 20
 _SCRIPT = f'nft "$1" && cat {_BRIDGED} 2>/dev/null || exit $?'
 _UNSEEN = (
@@ -77,7 +77,7 @@ class Firewall:
             return
         _, tables = await _nft("list", "tables", "inet")
         for name in _TABLE.findall(tables):
-            if not (_INTERFACES / name).exists():
+            if not _is_here(name):
                 await _nft("delete", "table", "inet", name)
 
     async def _apply(self, bridge: Bridge) -> str:
@@ -101,7 +101,7 @@ class Firewall:
 
 async def _apply_here(bridge: Bridge, rules: str) -> str:
     """Apply rules in this process' network; give the reason if that cannot be."""
-    if not (_INTERFACES / bridge.name).exists():
+    if not _is_here(bridge.family):
         # Its name is nobody else's: the daemon's network is not ours.
         return "Docker's bridges are not in the network in which tmpenv runs"
     return (await _nft("-f", "-", given=rules))[0]
@@ -168,6 +168,11 @@ def _apply_there(client: APIClient, image: str, rules: str, instance: str) -> tu
             client.remove_container(made, force=True, v=True)
     text = printed.decode(errors="replace").strip()
     return ("", text.endswith("1")) if code == 0 else (f"{image}: {one_line(text)}", False)
+
+
+def _is_here(family: str) -> bool:
+    """Say whether this process sees a bridge whose name begins so."""
+    return any(_INTERFACES.glob(f"{family}*"))
 
 
 def _is_set(sysctl: Path) -> bool:

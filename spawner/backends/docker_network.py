@@ -19,7 +19,14 @@ from spawner.backends.docker_errors import status_of, words_of
 from spawner.backends.docker_firewall import Firewall
 from spawner.backends.docker_rules import Bridge
 from spawner.backends.docker_settings import DockerSettings
-from spawner.backends.docker_spec import INSTANCE, bridge_name, network_name, network_spec
+from spawner.backends.docker_spec import (
+    INSTANCE,
+    KIND,
+    PRIVATE,
+    bridge_name,
+    network_name,
+    network_spec,
+)
 from spawner.backends.threads import InFlight
 from spawner.errors import BackendUnavailable, ServiceError, StartFailed
 
@@ -86,6 +93,7 @@ class Networks:
         Environments outlive the tmpenv that started them, and what lets them out must
         be served by one that lives. What fails is tried again by the next start.
         """
+        self._here.pop(PRIVATE, None)  # any one stands for all, and may be gone by now
         with suppress(BackendUnavailable):
             self._here |= await self._lane.run(_look, self._instance)
             if self._walls_default:
@@ -106,7 +114,7 @@ class Networks:
 
     async def _make(self, kind: str) -> None:
         found = await self._lane.run(_ensure, self._instance, kind)
-        bridge = _bridge(found, kind)
+        bridge = bridge_of(found, kind)
         await self._see_to(bridge)
         self._here[kind] = bridge
 
@@ -147,7 +155,10 @@ def _look(client: APIClient, instance: str) -> dict[str, Bridge]:
     label = f"{INSTANCE}={instance}"
     found = {one["Name"]: one for one in client.networks(filters={"label": label})}
     names = {kind: network_name(instance, kind) for kind in ("open", "none", "listed")}
-    return {kind: _bridge(found[name], kind) for kind, name in names.items() if name in found}
+    kinds = {name: kind for kind, name in names.items() if name in found}
+    # The rules of one are those of all.
+    kinds |= {name: PRIVATE for name, one in found.items() if one["Labels"].get(KIND) == PRIVATE}
+    return {kind: bridge_of(found[name], kind) for name, kind in kinds.items()}
 
 
 def _default_bridge(client: APIClient) -> Bridge:
@@ -156,9 +167,11 @@ def _default_bridge(client: APIClient) -> Bridge:
     return Bridge(options.get("com.docker.network.bridge.name", "docker0"), "open", "")
 
 
-def _bridge(network: Json, kind: str) -> Bridge:
+def bridge_of(network: Json, kind: str) -> Bridge:
+    """Give a network as the firewall sees it."""
     gateways = (one["Gateway"] for one in network["IPAM"]["Config"] or () if "Gateway" in one)
-    return Bridge(bridge_name(network["Name"]), kind, next(gateways, ""))
+    own = (network.get("Options") or {}).get("com.docker.network.bridge.name")
+    return Bridge(own or bridge_name(network["Name"]), kind, next(gateways, ""))
 
 
 def _find(client: APIClient, name: str) -> Json | None:

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from spawner.backends.docker_settings import DockerSettings
+from spawner.backends.docker_spec import PRIVATE
 
+#: Of the name of a bridge for companions: what its instance decides.
+COMPANIONS_FAMILY = 7
 Network = IPv4Network | IPv6Network
 _TEMPLATE = """\
 table inet {bridge} {{}}
@@ -32,6 +35,25 @@ table inet {bridge} {{
   }}
 }}
 """
+#: One table for all networks of companions, which have names that begin alike: so a start
+#: changes no rules. What is not on the very bridge it comes from has no way.
+_COMPANIONS = """\
+table inet {family} {{}}
+delete table inet {family}
+table inet {family} {{
+  chain leaving {{
+    type filter hook prerouting priority mangle; policy accept;
+    iifname != "{family}*" accept
+    ct state established,related accept
+    fib daddr type != unicast drop
+    fib daddr . iif oif missing drop
+  }}
+  chain crossing {{
+    type filter hook forward priority mangle; policy accept;
+    iifname != "{family}*" oifname "{family}*" drop
+  }}
+}}
+"""
 #: Without them an IPv6 neighbour, the gateway among them, is not found.
 _DISCOVERY = "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept"
 _TCP_OR_UDP = "meta l4proto { tcp, udp } th dport"
@@ -42,14 +64,21 @@ class Bridge:
     """A network of ours as the firewall sees it."""
 
     name: str
-    #: "open", "none", or "listed".
+    #: "open", "none", "listed", or "companions" for one of an environment's own.
     kind: str
     #: The host's own address on it.
     gateway: str
 
+    @property
+    def family(self) -> str:
+        """Give how the names of all begin that have the same rules."""
+        return self.name[:COMPANIONS_FAMILY] if self.kind == PRIVATE else self.name
+
 
 def ruleset(bridge: Bridge, settings: DockerSettings) -> str:
     """Give the table of a bridge, in place of the one that is there."""
+    if bridge.kind == PRIVATE:
+        return _COMPANIONS.format(family=bridge.family)
     match bridge.kind:
         case "open":
             rules = [_DISCOVERY, *_open(settings)]

@@ -14,6 +14,7 @@ from docker.errors import APIError, NotFound
 from spawner.backends.docker_client import Json
 from spawner.backends.docker_disk import is_refusal
 from spawner.backends.docker_errors import one_line, status_of, words_of
+from spawner.backends.docker_spec import ENVIRONMENT, KIND
 from spawner.backends.docker_view import ending, is_ours
 from spawner.errors import ImageUnavailable, StartFailed, StopFailed
 
@@ -31,41 +32,49 @@ class CannotHold(StartFailed):
     """The daemon cannot hold a container's layer to a size."""
 
 
-def launch(client: APIClient, name: str, spec: Json, instance: str) -> Json:
+def launch(client: APIClient, name: str, spec: Json, instance: str, beside: str = "") -> Json:
     """Create and start a container, or go on with the one that is there; give its inspection.
+
+    ``beside`` is a network that it is on from its first instant, beside the spec's.
 
     Raises:
         StartFailed: The daemon refused, or it has already ended.
         ImageUnavailable: Its image is not here.
     """
     if found := _create_or_find(client, name, spec):
-        if not is_ours(found["Config"]["Labels"] or {}, instance):
+        if not is_ours(found["Config"]["Labels"] or {}, instance, spec["Labels"][KIND]):
             raise StartFailed(f"There is a container {name} that is not of this tmpenv.")
         state = found["State"]
         if state["Running"]:
             return found
         if state["Status"] != "created":
             raise StartFailed(f"The environment ended before it was ready: {ending(state)}.")
+    if beside:
+        _join(client, name, beside)
     _start(client, name)
     started: Json = client.inspect_container(name)
     return started
 
 
-def remove(client: APIClient, name: str, instance: str, grace_s: float) -> None:
+def remove(
+    client: APIClient, name: str, instance: str, grace_s: float, kind: str = ENVIRONMENT
+) -> Json | None:
     """End and remove a container with its anonymous volumes; return when it is gone.
+
+    Gives what it was, or None if there was none.
 
     Raises:
         StopFailed: The daemon refused, or it is still there.
     """
-    if (found := find(client, name, instance)) is None:
-        return
+    if (found := find(client, name, instance, kind)) is None:
+        return None
     if grace_s > 0 and found["State"]["Running"]:
         with suppress(APIError):  # the removal below kills, and says what is the matter
             client.stop(name, timeout=math.ceil(grace_s))
     try:
         client.remove_container(name, v=True, force=True)
     except NotFound:
-        return
+        return found
     except APIError as error:
         # 409: somebody else's removal is under way, which serves as well as ours.
         if status_of(error) not in {409, *range(500, 600)}:
@@ -73,15 +82,16 @@ def remove(client: APIClient, name: str, instance: str, grace_s: float) -> None:
         if status_of(error) >= 500:
             raise
     _await_gone(client, name)
+    return found
 
 
-def find(client: APIClient, name: str, instance: str) -> Json | None:
+def find(client: APIClient, name: str, instance: str, kind: str = ENVIRONMENT) -> Json | None:
     """Inspect a container of this instance; None if the daemon says that there is none."""
     try:
         found: Json = client.inspect_container(name)
     except NotFound:
         return None
-    return found if is_ours(found["Config"]["Labels"] or {}, instance) else None
+    return found if is_ours(found["Config"]["Labels"] or {}, instance, kind) else None
 
 
 def _create_or_find(client: APIClient, name: str, spec: Json) -> Json | None:
@@ -113,6 +123,18 @@ def _create(client: APIClient, name: str, spec: Json) -> bool:
                 raise StartFailed(f"Docker refused: {words_of(error)}") from error
         raise
     return True
+
+
+def _join(client: APIClient, name: str, network: str) -> None:
+    """Put a container that does not run yet on a further network; again does no harm."""
+    try:
+        client.connect_container_to_network(name, network)
+    except APIError as error:
+        if "already exists in network" in words_of(error):
+            return
+        if status_of(error) < 500:
+            raise StartFailed(f"Docker refused: {words_of(error)}") from error
+        raise
 
 
 def _start(client: APIClient, name: str) -> None:

@@ -4,7 +4,7 @@ import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from spawner.units import Size
 
@@ -21,6 +21,14 @@ def _split(value: object) -> object:
     return value
 
 
+def _holds_a_network(value: IPv4Network) -> IPv4Network:
+    if value.prefixlen > COMPANIONS_PREFIX:
+        raise ValueError(f"{value} is too small: it must hold a /{COMPANIONS_PREFIX} at least")
+    return value
+
+
+#: Of a network for one environment and its companions: 13 addresses beside the gateway's.
+COMPANIONS_PREFIX = 28
 Port = Annotated[int, Field(ge=1, le=65535)]
 #: Where machines find what nobody else should: link-local addresses, and the metadata
 #: services of clouds that have them elsewhere.
@@ -71,6 +79,13 @@ class DockerSettings(BaseModel):
             description="Networks that environments with open egress do not reach, but for name "
             "servers there; add the private ones",
         )
+    )
+    companions_range: Annotated[IPv4Network, AfterValidator(_holds_a_network)] = Field(
+        # For measurements of networks (RFC 2544): nobody routes it, and Docker's own pools
+        # would be used up by thirty networks.
+        IPv4Network("198.18.0.0/15"),
+        description="Addresses for environments that have services: a /28 for each, 8192 of them; "
+        "another where 198.18.0.0/15 is in use (docs/services.md)",
     )
     egress_port: Port = Field(
         3128, description="Port, on the bridge alone, of the way out to the hosts of a list"

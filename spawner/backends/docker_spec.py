@@ -7,13 +7,16 @@ host but those that its template mounts.
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from spawner.backends.base import Order
 from spawner.backends.docker_settings import DockerSettings
 from spawner.errors import StartFailed
 from spawner.model import Template
+from spawner.services import ServiceRecipe
 
 Json = dict[str, Any]
 INSTANCE = "tmpenv.instance"
@@ -26,12 +29,19 @@ PORT = "tmpenv.port"
 CREATED = "tmpenv.created"
 AUTH = "tmpenv.auth"
 ENVIRONMENT = "environment"
+#: Kind of a network that one environment has with its companions.
+PRIVATE = "companions"
+#: On an environment that has companions: their names.
+SERVICES = "tmpenv.services"
 #: Containers listen on all their addresses; who gets there is for the network to decide.
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 #: Logs turn over, so that half of the allowance is always kept.
 _LOG_FILES = 2
 _FIRST_TO_GO = 500
 _CPU_PERIOD_US = 100_000  # the kernel's own default
+#: Docker's own name server would pass questions on, from the host where the host's is on
+#: loopback, and questions can carry anything. This one is the container's loopback.
+NO_NAMES = "127.0.0.1"
 
 
 def container_name(instance: str, environment_id: str) -> str:
@@ -88,7 +98,7 @@ def bridge_name(network: str) -> str:
 
 def labels_of(order: Order, instance: str, created: datetime) -> dict[str, str]:
     """Give the labels by which an environment is found again."""
-    return {
+    labels = {
         INSTANCE: instance,
         KIND: ENVIRONMENT,
         ID: order.id,
@@ -99,14 +109,24 @@ def labels_of(order: Order, instance: str, created: datetime) -> dict[str, str]:
         CREATED: created.isoformat(),
         AUTH: order.template.auth,
     }
+    if order.template.services:
+        labels[SERVICES] = ",".join(one.name for one in order.template.services)
+    return labels
 
 
 def container_spec(
-    order: Order, *, instance: str, created: datetime, settings: DockerSettings, gateway: str = ""
+    order: Order,
+    *,
+    instance: str,
+    created: datetime,
+    settings: DockerSettings,
+    gateway: str = "",
+    exports: Mapping[str, str] = MappingProxyType({}),
 ) -> Json:
     """Give the body of ``POST /containers/create``.
 
-    ``gateway`` is this machine's address on the network, where the way out is.
+    ``gateway`` is this machine's address on the network, where the way out is;
+    ``exports`` are the variables that tell of its companions.
 
     Raises:
         StartFailed: The template asks for what cannot be had.
@@ -114,7 +134,7 @@ def container_spec(
     template = order.template
     check(template, settings)
     port = f"{template.port}/tcp"
-    variables = order.variables(ip=EVERYWHERE, port=template.port)
+    variables = {**exports, **order.variables(ip=EVERYWHERE, port=template.port)}
     if network_kind(template) == "listed":
         variables = way_out(order, gateway, settings.egress_port) | variables
     spec: Json = {
@@ -153,31 +173,42 @@ def check(template: Template, settings: DockerSettings) -> None:
 def way_out(order: Order, gateway: str, port: int) -> dict[str, str]:
     """Give the variables by which programs find the way to the hosts of the list."""
     url = f"http://{order.id}:{order.egress_key}@{gateway}:{port}"
+    near = ("localhost", "127.0.0.1", "::1", *(one.name for one in order.template.services))
     return {
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), url),
-        **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(near)),
     }
 
 
 def host_spec(template: Template, instance: str, settings: DockerSettings) -> Json:
     """Give the confinement of a template's containers."""
-    spec: Json = {
-        "NetworkMode": network_name(instance, network_kind(template)),
+    spec = confinement(template, settings)
+    spec["NetworkMode"] = network_name(instance, network_kind(template))
+    spec["RestartPolicy"] = {"Name": "no"}
+    if template.egress != "open":
+        spec["Dns"] = [NO_NAMES]
+    if template.mounts:
+        spec["Mounts"] = [_mount(text, template.name) for text in template.mounts]
+    return spec
+
+
+def confinement(limits: Template | ServiceRecipe, settings: DockerSettings) -> Json:
+    """Give what holds any container of ours, whatever it runs and whatever it is joined to."""
+    return {
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true"],
-        "PidsLimit": template.pids,
-        "Memory": template.memory,
-        "MemorySwap": template.memory,
+        "PidsLimit": limits.pids,
+        "Memory": limits.memory,
+        "MemorySwap": limits.memory,
         # Not NanoCpus, which Docker refuses where the machine has fewer than the limit.
         "CpuPeriod": _CPU_PERIOD_US,
-        "CpuQuota": round(template.cpus * _CPU_PERIOD_US),
+        "CpuQuota": round(limits.cpus * _CPU_PERIOD_US),
         # Where the machine itself runs out of memory, an environment goes before Docker or tmpenv.
         "OomScoreAdj": _FIRST_TO_GO,
         # A daemon's own defaults may be to share these with the host or with others.
         "IpcMode": "private",
         "CgroupnsMode": "private",
         "Init": True,
-        "RestartPolicy": {"Name": "no"},
         "LogConfig": {
             "Type": "json-file",
             "Config": {
@@ -186,13 +217,6 @@ def host_spec(template: Template, instance: str, settings: DockerSettings) -> Js
             },
         },
     }
-    if template.egress != "open":
-        # Docker's own name server would pass questions on, from the host where the host's is
-        # on loopback, and questions can carry anything. This one is the container's loopback.
-        spec["Dns"] = ["127.0.0.1"]
-    if template.mounts:
-        spec["Mounts"] = [_mount(text, template.name) for text in template.mounts]
-    return spec
 
 
 def is_root(user: str) -> bool:

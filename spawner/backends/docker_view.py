@@ -22,9 +22,9 @@ from spawner.model import Address, Auth
 _EXITED = re.compile(r"Exited \((-?\d+)\)")
 
 
-def is_ours(labels: dict[str, str], instance: str) -> bool:
-    """Say whether these are the labels of an environment of this instance."""
-    return labels.get(INSTANCE) == instance and labels.get(KIND) == ENVIRONMENT
+def is_ours(labels: dict[str, str], instance: str, kind: str = ENVIRONMENT) -> bool:
+    """Say whether these are the labels of something of a kind, of this instance."""
+    return labels.get(INSTANCE) == instance and labels.get(KIND) == kind
 
 
 def from_inspect(container: Json, reach: str) -> Observed:
@@ -35,7 +35,7 @@ def from_inspect(container: Json, reach: str) -> Observed:
     return _observed(
         container["Config"]["Labels"],
         running=running,
-        ip=_first_ip(network),
+        ip=ip_of(container),
         published=_published(network),
         detail="" if running else ending(state),
         reach=reach,
@@ -49,10 +49,17 @@ def from_list(container: Json, reach: str) -> Observed:
     return _observed(
         container["Labels"],
         running=running,
-        ip=_first_ip(container.get("NetworkSettings") or {}),
+        ip=ip_of(container),
         published=ports[0] if ports else 0,
         detail="" if running else _ending_in_list(container),
         reach=reach,
+    )
+
+
+def from_remains(labels: dict[str, str]) -> Observed:
+    """Tell of an environment by the labels of what is left of it, which it is not itself."""
+    return _observed(
+        labels, running=False, ip="", published=0, detail="only companions are left", reach=""
     )
 
 
@@ -90,9 +97,11 @@ def _observed(
     )
 
 
-def _first_ip(network: Json) -> str:
-    places = (network.get("Networks") or {}).values()
-    return next((place["IPAddress"] for place in places if place["IPAddress"]), "")
+def ip_of(container: Json) -> str:
+    """Give its address on the network that it was made on; others may be beside that."""
+    places = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    place = places.get(container["HostConfig"]["NetworkMode"]) or {}
+    return str(place.get("IPAddress") or "")
 
 
 def _published(network: Json) -> int:

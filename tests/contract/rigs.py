@@ -230,13 +230,10 @@ class DockerRig(Rig):
         assert await self.run(order, "sh", "-c", 'echo "$0" >/proc/1/fd/1', line) == ""
 
     async def leftovers(self, order: Order) -> list[str]:
-        label = f"tmpenv.id={order.id}"
-        return [
-            found["Id"]
-            for found in await asyncio.to_thread(
-                self.client.containers, all=True, filters={"label": label}
-            )
-        ]
+        ours = {"label": f"tmpenv.id={order.id}"}
+        containers = await asyncio.to_thread(self.client.containers, all=True, filters=ours)
+        networks = await asyncio.to_thread(self.client.networks, filters=ours)
+        return [found["Id"] for found in (*containers, *networks)]
 
     async def clear(self) -> None:
         await super().clear()

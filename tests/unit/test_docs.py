@@ -11,6 +11,7 @@ import typer.main
 
 from proxy.settings import ProxySettings
 from spawner.model import Pool, Template
+from spawner.services import ServiceRecipe
 from tests.command import ROOT
 from web.cli import app
 from web.config import Settings
@@ -25,6 +26,9 @@ _COMMAND = re.compile(
 )
 #: What environments are told, and where settings are read from.
 _NOT_SETTINGS = {"ID", "BASE_PATH", "IP", "PORT", "TOKEN", "CONFIG"}
+
+#: Tables of tables, by names of the operator's own.
+_NAMED = {"templates": Template, "pools": Pool, "services": ServiceRecipe}
 
 
 @pytest.fixture(params=DOCS, ids=lambda path: path.name)
@@ -79,8 +83,8 @@ def is_setting(keys: list[str]) -> bool:
     top = keys[0].removesuffix("_file")
     if top not in Settings.model_fields or len(keys) == 1:
         return top in Settings.model_fields
-    if top in ("templates", "pools"):
-        model: Any = Template if top == "templates" else Pool
+    if top in _NAMED:
+        model: Any = _NAMED[top]
         return len(keys) < 3 or keys[2] in model.model_fields
     inner = Settings.model_fields[top].annotation
     return keys[1].removesuffix("_file") in getattr(inner, "model_fields", {})
@@ -92,8 +96,8 @@ def strange_keys(table: dict[str, Any]) -> set[str]:
     for key, value in table.items():
         if key not in Settings.model_fields:
             found.add(key)
-        elif key in ("templates", "pools"):
-            model: Any = Template if key == "templates" else Pool
+        elif key in _NAMED:
+            model: Any = _NAMED[key]
             found |= {each for one in value.values() for each in one} - set(model.model_fields)
         elif isinstance(value, dict):
             model = Settings.model_fields[key].annotation

@@ -70,6 +70,16 @@ async def test_a_version_that_is_not_there_any_more_is_refused(site: Site) -> No
     assert second["version"] != first["version"]
 
 
+async def test_a_service_that_is_not_in_the_configuration_is_refused(site: Site) -> None:
+    body = {"template": {"image": "c:1", "services": [{"name": "postgres", "version": "15"}]}}
+
+    status, told = await put(site, "course", body)
+
+    assert (status, told["type"]) == (422, "bad_template")
+    assert told["error"] == 'templates.course.services: there is no service "postgres"'
+    assert (await site.get("/api/catalogue/course", **KEY)).status == 404
+
+
 async def test_every_fault_is_told_with_the_nearest_key(site: Site) -> None:
     body = {"template": {"imag": "x", "port": 0}, "pool": {"size": -1}}
 

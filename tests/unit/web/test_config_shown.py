@@ -99,6 +99,9 @@ def test_what_is_shown_is_read_again_as_the_same_settings(tmp_path: Path) -> Non
     config.write_text(
         '[templates.course]\nimage = "course:1"\nmemory = "2G"\nmax_age = "never"\n'
         '[templates.course.env]\nA = "x\\"\\n#"\n[pools.course]\nsize = 3\n'
+        '[[templates.course.services]]\nname = "db"\nversion = "15"\nparams = { size = "1G" }\n'
+        '[services.db]\nimage = "db:{version}"\nversions = ["15"]\nport = 1\n'
+        '[services.db.params]\nsize = "2G"\n'
     )
     gathered = gather(config=config, environ={"TMPENV_PROXY__CORS_ORIGINS": "https://a, https://b"})
 
