@@ -6,7 +6,7 @@ shows a template decides whether they go with it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
@@ -161,9 +161,9 @@ def template_of(name: str, fields: NewTemplate) -> Template:
         "pids": limits.pids,
         "disk": limits.disk,
         "idle_timeout": fields.cull_timeout,
+        "services": [one.model_dump(exclude_none=True) for one in fields.services or ()],
         **{one: getattr(fields, one) for one in _SAME},
     }
-    _require_services(fields.services or ())
     try:
         return Template.model_validate({key: one for key, one in facts.items() if one is not None})
     except ValidationError as error:
@@ -179,7 +179,7 @@ def document_of(recipe: Recipe, *, is_declared: bool, with_env: bool) -> Templat
         image_name=wording.get("image-name", template.image),
         image_source=template.image,
         limits=wording["limits"] if "limits" in wording else _limits_of(template),
-        services=wording.get("services") or [],
+        services=[one.model_dump() for one in template.services],
         command=command if isinstance(command, str) else list(command),
         port=template.port,
         cull_timeout=wording.get("cull-timeout", _timeout_of(template)),
@@ -212,11 +212,6 @@ def _limits_of(template: Template) -> dict[str, Any] | None:
 def _timeout_of(template: Template) -> float | None:
     timeout = template.idle_timeout
     return None if timeout is None or timeout == NEVER else timeout.total_seconds()
-
-
-def _require_services(services: Sequence[ServiceAsked]) -> None:
-    for one in services:
-        raise malformed(f'services: there is no service "{one.name[:80]}" here.')
 
 
 def _faults(error: ValidationError) -> list[str]:

@@ -9,6 +9,7 @@ from aiohttp import web
 from spawner.builder.model import Outcome
 from spawner.errors import UnknownTemplate
 from spawner.model import Template
+from spawner.services import check
 from spawner.store.recipes import Recipe
 from web.auth import holder_of
 from web.context import SERVICE, SETTINGS
@@ -28,7 +29,7 @@ from web.template_documents import (
 )
 
 #: What clients of the Binder API call our failures.
-TYPES = {"unknown_template": "doesNotExist"}
+TYPES = {"unknown_template": "doesNotExist", "unsupported_service": "unsupportedService"}
 _CHANGED = {404: "doesNotExist", 409: ("template_declared", "template_changed")}
 
 TEMPLATE = Parameter(description="Name of a template, in any case", pattern="[^/]+", example="lab")
@@ -124,6 +125,7 @@ async def _put(
     reach = request.app[SETTINGS].docker.reach
     if faults := backend_faults(template, service.backend.name, reach):
         raise malformed("; ".join(faults))
+    check(template, request.app[SETTINGS].services)
     wording = wording_of(fields)
     # The template itself has them, where they are masked and shown as secrets are.
     wording.pop("env", None)

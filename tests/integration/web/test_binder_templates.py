@@ -120,7 +120,8 @@ async def test_d14_limits_are_read_in_every_form_and_shown_in_that_form(
         ({"image-name": "x", "name": "no name"}, "name: must be 1 to 63 of a-z"),
         ({"image-name": "x" * 64}, "name: must be 1 to 63 of a-z"),
         ({"image-name": "///"}, "name: must be 1 to 63 of a-z"),
-        ({"image-name": "x", "services": [{"name": "spark"}]}, 'no service "spark"'),
+        ({"image-name": "x", "services": [{"name": "/"}]}, "services"),
+        ({"image-name": "x", "services": [{"version": "1"}]}, "services"),
         ({"template": []}, "image-name"),
     ],
 )
@@ -132,6 +133,43 @@ async def test_what_cannot_be_a_template_is_refused_and_named(
     assert (status, problem["type"]) == (422, "malformedRequest")
     assert told in problem["error"]
     assert list(binder.site.service.templates) == ["lab"]
+
+
+SPARK = {"image": "spark:{version}", "versions": ["1.4", "1.3"], "port": 7077}
+SERVICES = {"spark": {**SPARK, "params": {"heap_mem": "1g"}}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"name": "sparc"}, 'no service "sparc"'),
+        ({"name": "spark", "version": "2.0"}, 'no version "2.0"'),
+        ({"name": "spark", "params": {"heap_men": "2g"}}, 'no param "heap_men"'),
+    ],
+)
+async def test_services_that_there_are_not_are_refused(
+    open_site: Open, wanted: Any, told: str
+) -> None:
+    async with open_site(services=SERVICES) as site:
+        body = {"image-name": "x", "services": [wanted]}
+
+        status, problem = await Binder(site).ask("POST", "/templates", body)
+
+        assert (status, problem["type"]) == (422, "unsupportedService")
+        assert told in problem["error"]
+
+
+async def test_services_are_shown_as_they_were_asked_for(open_site: Open) -> None:
+    async with open_site(services=SERVICES) as site:
+        wanted = {"name": "spark", "version": "1.3", "params": {"heap_mem": "2g"}}
+        body = {"image-name": "x", "services": [wanted]}
+
+        status, made = await Binder(site).ask("POST", "/templates", body)
+        _, kept = await Binder(site).ask("PUT", "/templates/x", {"port": 8889})
+
+        assert (status, made["services"], kept["services"]) == (200, [wanted], [wanted])
+        (asked,) = site.service.templates["x"].services
+        assert (asked.version, asked.params) == ("1.3", {"heap_mem": "2g"})
 
 
 async def test_names_of_fields_are_taken_in_every_case(binder: Binder) -> None:
