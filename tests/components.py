@@ -146,6 +146,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "btrfs": _btrfs,
     "prometheus": _command("prometheus"),
     "promtool": _command("promtool"),
+    "git": _command("git"),
     "perl": _command("perl"),
     "nft": lambda: "" if shutil.which("nft", path=_SYSTEM) else "nft is not installed",
     "openssl": _command("openssl"),

@@ -34,6 +34,33 @@ COMMAND = (
 )
 
 
+class Credential(BaseModel):
+    """A login for the private repositories of a host, or below a path of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    username: str = Field("git", min_length=1, description="Many hosts take any with a token")
+    password: SecretStr | None = Field(None, description="Password, or token")
+    password_file: Path | None = Field(None, description="File that holds it instead")
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if (self.password is None) is (self.password_file is None):
+            raise ValueError("needs password or password_file, one of them")
+        return self
+
+    def secret(self) -> str:
+        """Give the password.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        if self.password is not None:
+            return self.password.get_secret_value()
+        assert self.password_file is not None
+        return self.password_file.read_text(encoding="utf-8").strip()
+
+
 class BuildSettings(BaseModel):
     """Where repositories may lie, what images are made of, and how much a build may take."""
 
@@ -47,6 +74,11 @@ class BuildSettings(BaseModel):
     )
     fetch_size: Size = Field(2 << 30, ge=1 << 20, description="Limit of a repository's files")
     fetch_timeout: Duration = Field(timedelta(minutes=10), description="Limit of fetching it")
+
+    gitlab_hosts: Words = Field((), description="Hosts beside gitlab.com that run GitLab")
+    credentials: dict[str, Credential] = Field(
+        {}, description="Logins for private repositories, by host or by host/path"
+    )
 
     builder: Literal["dockerfile", "repo2docker"] = Field(
         "dockerfile", description="What makes images: our own Dockerfiles, or repo2docker"

@@ -1,0 +1,1 @@
+"""Who hosts repositories: a small class for each, which reads addresses and asks nobody."""
