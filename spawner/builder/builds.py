@@ -100,6 +100,7 @@ class Builds:
             BadSource: It is no repository that may be built; nothing was started.
             SourceUnavailable: Where it lies gave no answer in time.
             BackendUnavailable: Could not ask for the image.
+            BuildFailed: The registry does not let us ask for it.
             AlreadyBuilding: The image is being built from something else.
             QueueFull: As many builds wait as may.
         """

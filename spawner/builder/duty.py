@@ -16,7 +16,7 @@ from spawner.builder.log_lines import mask_of
 from spawner.builder.log_writer import RETRY_S, LogWriter
 from spawner.builder.making import Making, Workshop
 from spawner.builder.model import Outcome
-from spawner.errors import BackendUnavailable, StoreUnavailable
+from spawner.errors import ServiceError, StoreUnavailable
 from spawner.recorder import Recorder
 from spawner.store.build_logs import BuildLogs
 from spawner.store.builds import Taken
@@ -79,8 +79,11 @@ class BuildDuty:
     async def tidy(self, _fence: int) -> None:
         """Have old images removed now and then, until cancelled."""
         while True:
-            with suppress(BackendUnavailable):
+            try:
                 await self._with.engine.prune(await self._in_use())
+            except ServiceError as error:
+                facts = {"event": "image.not_pruned", "reason": str(error)}
+                log.debug("Could not look for old images", extra=facts)
             await asyncio.sleep(PRUNE_S)
 
     async def _in_use(self) -> set[str]:

@@ -7,6 +7,7 @@ import pytest
 from spawner.builder.model import Outcome, Stage
 from spawner.errors import BadSource
 from spawner.model import Pool, Template
+from spawner.recorder import Unrecorded
 from tests.integration.builds.conftest import MakeSite
 from tests.integration.builds.fakes import (
     COMMIT,
@@ -251,6 +252,27 @@ async def test_a_build_is_found_by_its_repository(site: MakeSite) -> None:
 
         assert await one.builds.of_repository(REPOSITORY) == build
         assert await one.builds.of_repository(f"{REPOSITORY}-other") is None
+
+
+class Counts(Unrecorded):
+    """Keeps what it hears of builds."""
+
+    def __init__(self) -> None:
+        self.builds: list[tuple[str, float]] = []
+
+    def built(self, outcome: str, took_s: float) -> None:
+        self.builds.append((outcome, took_s))
+
+
+async def test_what_came_of_a_build_is_measured(site: MakeSite) -> None:
+    counts = Counts()
+    async with site(engine=FailsAStep(), recorder=counts) as one:
+        build = await one.built()
+        await one.until(lambda: counts.builds)
+
+        assert build.ended_at is not None
+        took = build.ended_at - build.started_at
+        assert counts.builds == [("failed", took.total_seconds())]
 
 
 async def test_images_of_templates_and_of_builds_going_on_are_never_pruned(site: MakeSite) -> None:
