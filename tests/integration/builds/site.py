@@ -39,7 +39,8 @@ class Site:
         scratch: Path,
         *,
         sources: Repositories | None = None,
-        engine: HeldEngine | None = None,
+        engine: Any = None,
+        planner: Any = None,
         set_to: BuildSettings | None = None,
         declared: Sequence[Template] = (),
         pauses_s: Sequence[float] = (0.0, 0.0),
@@ -47,8 +48,8 @@ class Site:
         keeps: bool = True,
     ) -> None:
         self.sources = sources or Repositories()
-        self.engine = engine or HeldEngine()
-        self.planner = PlansRequirements()
+        self.engine: Any = engine or HeldEngine()
+        self.planner: Any = planner or PlansRequirements()
         self.scratch = scratch
         self.connection = Connection(url, Keys(instance))
         templates = {one.name: one for one in declared}
@@ -106,18 +107,20 @@ class Site:
     async def start(self, repository: str = REPOSITORY, **how: Any) -> Build:
         return await self.builds.start(repository, **how)
 
-    async def until_ended(self, build: Build) -> Build:
+    async def until_ended(self, build: Build, *, within: float = 15.0) -> Build:
         async def has_ended() -> Build | None:
             found = await self.builds.find(build.name)
             is_over = found and found.id == build.id and found.outcome is not Outcome.RUNNING
             return found if is_over else None
 
-        found = await eventually(has_ended)
+        found = await eventually(has_ended, within=within)
         assert found is not None
         return found
 
-    async def built(self, repository: str = REPOSITORY, **how: Any) -> Build:
-        return await self.until_ended(await self.start(repository, **how))
+    async def built(
+        self, repository: str = REPOSITORY, *, within: float = 15.0, **how: Any
+    ) -> Build:
+        return await self.until_ended(await self.start(repository, **how), within=within)
 
     async def log(self, build: Build, **how: Any) -> list[str]:
         async with asyncio.timeout(timedelta(seconds=15).total_seconds()):
