@@ -12,6 +12,7 @@ import aiohttp
 from spawner.api_keys import ApiKeys
 from spawner.backends.base import Backend
 from spawner.backends.recorded import recorded
+from spawner.builder.builds import Builds
 from spawner.catalogue import Catalogue
 from spawner.drain import Drain
 from spawner.ending import Ending
@@ -48,15 +49,19 @@ class Core:
         max_starting: int,
         mount: str = "/",
         duties: Sequence[Duty] = (),
+        builds: Builds | None = None,
         holder: str = "",
         recorder: Recorder = UNRECORDED,
     ) -> None:
         """Bind everything; nothing runs yet.
 
         ``mount`` is the path under which the whole service is found; ``duties``
-        are further loops to run under the lease.
+        are further loops to run under the lease; without ``builds`` no images are made.
         """
         backend = recorded(backend, recorder)
+        self._builds = builds
+        if builds is not None:
+            duties = (*duties, builds.run, builds.tidy)
         self.store = Store(connection)
         self.catalogue = catalogue
         self.feed = Feed(connection, connection.keys.events, read_event)
@@ -93,6 +98,7 @@ class Core:
             launches=launches,
             drain=self.drain,
             preloads=self.preloads,
+            builds=builds,
             api_keys=ApiKeys(ApiKeyStore(connection)),
         )
 
@@ -101,6 +107,8 @@ class Core:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.feed.run())
             group.create_task(self.catalogue.run())
+            if self._builds is not None:
+                group.create_task(self._builds.listen())
             group.create_task(self.preloads.run())
             # Spares of a template that is not known yet are not those of one that is gone.
             await self.catalogue.until_read()

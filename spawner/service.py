@@ -42,6 +42,7 @@ class Service:
         drain: Drain,
         api_keys: ApiKeys,
         preloads: Preloads,
+        builds: Builds | None = None,
     ) -> None:
         self.backend = backend
         self.instance_drain = drain
@@ -51,7 +52,7 @@ class Service:
         self.templates = catalogue.templates
         self.pools = catalogue.pools
         #: None where what runs environments has no images.
-        self.builds: Builds | None = None
+        self.builds = builds
         self._store = store
         self._tokens = tokens
         self._launches = launches

@@ -24,6 +24,7 @@ from culler.disk import DiskWatch
 from culler.loop import Culler
 from proxy.forward import Forward
 from proxy.workers import WorkersFailed
+from spawner.builder.builds import Builds
 from spawner.catalogue import Catalogue
 from spawner.core import Core
 from spawner.errors import StoreUnavailable
@@ -38,6 +39,7 @@ from web import logs
 from web.agreement import Agreement, facts_of
 from web.application import build, runner
 from web.backend_choice import Choice, choose_backend
+from web.building import open_builds
 from web.certificate import CertificateFiles
 from web.config import Settings
 from web.data_path import data_path
@@ -131,6 +133,7 @@ class _Site:
             max_starting=settings.max_starting,
             mount=settings.base_url,
             duties=(culler.run, disk.run) if own else (culler.run, disk.run, shared.keep),
+            builds=await self._builds(connection, choice, catalogue),
             recorder=self._instruments.recorder,
         )
         if settings.on_exit == "stop":
@@ -221,6 +224,15 @@ class _Site:
             flush=self._flush,
             recorder=self._instruments.recorder,
         )
+
+    async def _builds(
+        self, connection: Connection, choice: Choice, catalogue: Catalogue
+    ) -> Builds | None:
+        """Give what makes images, where what runs environments has images."""
+        if choice.backend.name != "docker":
+            return None
+        recorder = self._instruments.recorder
+        return await open_builds(self._stack, self._settings, connection, catalogue, recorder)
 
     def _disk_watch(self, connection: Connection, choice: Choice) -> DiskWatch:
         return DiskWatch(
