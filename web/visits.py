@@ -45,12 +45,11 @@ def is_idempotency_key(text: str) -> bool:
 def presented_key(authorization: str) -> str:
     """Give the key of ``Authorization: <key>``, ``token <key>`` or ``Bearer <key>``.
 
-    Empty for anything else. The bare form is what Binder's clients send.
+    The bare form is what Binder's clients send; what has another scheme is no key of ours.
     """
-    scheme, _, value = authorization.strip().partition(" ")
-    if not value:
-        return scheme
-    return value.strip() if scheme.lower() in ("token", "bearer") else ""
+    text = authorization.strip()
+    scheme, _, value = text.partition(" ")
+    return value.strip() if scheme.lower() in ("token", "bearer") else text
 
 
 def _weigh(item: str) -> tuple[str, float]:

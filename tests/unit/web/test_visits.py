@@ -68,8 +68,8 @@ def test_an_idempotency_key_is_visible_ascii(text: str, valid: bool) -> None:
         ("token k", "k"),
         ("Bearer k", "k"),
         ("TOKEN  k ", "k"),
-        ("Basic k", ""),
         ("k", "k"),
+        ("a key of words", "a key of words"),
         ("", ""),
     ],
 )
