@@ -179,6 +179,12 @@ def _remove(client: APIClient, environment_id: str, instance: str) -> bool:
     for found in client.containers(all=True, filters={"label": labels}):
         remove(client, found["Names"][0].removeprefix("/"), instance, 0, COMPANION)
     name = private_name(instance, environment_id)
+    try:
+        network = client.inspect_network(name)
+    except NotFound:
+        return True
+    if not is_ours(network["Labels"] or {}, instance, PRIVATE):
+        return True
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:

@@ -100,7 +100,8 @@ def _observed(
 def ip_of(container: Json) -> str:
     """Give its address on the network that it was made on; others may be beside that."""
     places = (container.get("NetworkSettings") or {}).get("Networks") or {}
-    place = places.get(container["HostConfig"]["NetworkMode"]) or {}
+    first = (container.get("HostConfig") or {}).get("NetworkMode")
+    place: Json = places.get(first) or next(iter(places.values()), {})
     return str(place.get("IPAddress") or "")
 
 

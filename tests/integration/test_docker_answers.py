@@ -76,6 +76,8 @@ async def test_a_failing_daemon_is_never_an_absence(
 
 async def test_only_404_is_an_absence(daemon: ScriptedDaemon, backend: DockerBackend) -> None:
     daemon.answers("/containers/", 404, {"message": "No such container"})
+    daemon.answers("GET /containers/json", 200, [])
+    daemon.answers("GET /networks/tmpenv-x-abc.private", 404, {"message": "No such network"})
 
     assert await backend.inspect("abc") is None
     assert await backend.tail("abc", 3) == ""
@@ -88,6 +90,8 @@ async def test_a_container_of_our_name_that_is_not_ours_is_left_alone(
     stranger = container() | {"Config": {"Labels": {}, "User": "1000"}}
     daemon.answers("POST /containers/create", 409, {"message": "name in use"})
     daemon.answers("GET /containers/tmpenv-x-abc/json", 200, stranger)
+    daemon.answers("GET /containers/json", 200, [])
+    daemon.answers("GET /networks/tmpenv-x-abc.private", 200, {"Labels": {}})
 
     with pytest.raises(StartFailed, match="not of this tmpenv"):
         await backend.start(ORDER)

@@ -99,7 +99,9 @@ async def test_what_the_daemon_could_not_measure_is_no_answer(
     daemon: ScriptedDaemon, scripted: DockerBackend, layer: int
 ) -> None:
     volume = {"Type": "volume", "Name": "v"}
-    daemon.answers("GET /containers/json", 200, [{"SizeRw": layer, "Mounts": [volume]}])
+    labels = {"tmpenv.kind": "environment"}
+    measured = {"SizeRw": layer, "Mounts": [volume], "Labels": labels}
+    daemon.answers("GET /containers/json", 200, [measured])
     unknown = {"Name": "v", "UsageData": {"Size": -1}}
     daemon.answers("GET /system/df", 200, {"Volumes": [unknown]})
 
