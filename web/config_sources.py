@@ -122,7 +122,8 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _read_variables(environ: Mapping[str, str]) -> _Variables:
     found = _Variables()
-    ignored = {f"{PREFIX}CONFIG"} | (TOLD_TO_ENVIRONMENTS - {f"{PREFIX}PORT"})
+    # Which tmpenv commands ask is none of its settings.
+    ignored = {f"{PREFIX}CONFIG", f"{PREFIX}SERVER"} | (TOLD_TO_ENVIRONMENTS - {f"{PREFIX}PORT"})
     if f"{PREFIX}ID" in environ:
         ignored.add(f"{PREFIX}PORT")
     for name in sorted(environ):

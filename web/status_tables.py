@@ -64,7 +64,7 @@ def show_findings(findings: list[dict[str, Any]], console: Console) -> None:
     if not findings:
         console.print("No environment is in use.")
         return
-    table = _table(
+    table = new_table(
         Column("ENVIRONMENT", no_wrap=True), "TEMPLATE", "WOULD GO", "IDLE", "DUE IN", "WHY"
     )
     for one in sorted(findings, key=lambda each: (not each["goes"], each["due_in_s"] or 0.0)):
@@ -100,13 +100,14 @@ def show_table(table: Table, console: Console) -> None:
         console.print("  ".join(cells).rstrip(), markup=False)
 
 
-def _table(*columns: Column | str) -> Table:
+def new_table(*columns: Column | str) -> Table:
+    """Make a table without rows."""
     # Without lines: an id is whole on a narrow screen too, and more rows are on a low one.
     return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def _pools(pools: list[dict[str, Any]]) -> Table:
-    table = _table("POOL", "SIZE", "READY", "IN USE", "STARTING", "ENDING", "WAITING", "STATE")
+    table = new_table("POOL", "SIZE", "READY", "IN USE", "STARTING", "ENDING", "WAITING", "STATE")
     for pool in pools:
         phases = pool["phases"]
         table.add_row(
@@ -130,7 +131,7 @@ def _state(pool: dict[str, Any]) -> str:
 
 
 def _environments(environments: list[dict[str, Any]], now: str) -> Table:
-    table = _table(
+    table = new_table(
         Column("ENVIRONMENT", no_wrap=True),
         "TEMPLATE",
         "PHASE",

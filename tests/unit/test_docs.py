@@ -25,7 +25,7 @@ _COMMAND = re.compile(
     r"^\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/)?tmpenv ([a-z][a-z-]*(?: [a-z][a-z-]*)?)(?![\w:])(.*)"
 )
 #: What environments are told, and where settings are read from.
-_NOT_SETTINGS = {"ID", "BASE_PATH", "IP", "PORT", "TOKEN", "CONFIG"}
+_NOT_SETTINGS = {"ID", "BASE_PATH", "IP", "PORT", "TOKEN", "CONFIG", "SERVER"}
 
 #: Tables of tables, by names of the operator's own.
 _NAMED = {"templates": Template, "pools": Pool, "services": ServiceRecipe}

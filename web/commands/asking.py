@@ -6,24 +6,30 @@ A command that does is written as a function of a :class:`Tmpenv`;
 
 import functools
 import inspect
+import shlex
 from collections.abc import Callable
 from inspect import Parameter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from web.commands.options import ApiKey, Config, Instance, Server, StateDir, Trusted
 from web.config import Settings
 from web.config_sources import load
 from web.start_errors import AskedWrongly, told_in_one_line
 
+if TYPE_CHECKING:
+    from web.client import Client
+
 #: For the help of every command that asks a running tmpenv.
 EPILOG = (
     "\b\nThe API key is --api-key, else TMPENV_API_KEY, else what the file that"
     "\nTMPENV_API_KEY_FILE names holds, else what tmpenv on this machine keeps in its"
     "\nstate directory."
-    "\n\n\b\nExit codes: 0 done; 1 cannot be done now; 2 asked wrongly."
+    "\n\n\b\nExit codes: 0 done; 1 cannot be done now, no answer among it; 2 asked wrongly;"
+    "\n3 the build, or the start of an environment, was tried and failed."
 )
-_FLAGS = {
+#: The flags that say which tmpenv is meant.
+FLAGS = {
     "config": Config,
     "server": Server,
     "api_key": ApiKey,
@@ -54,11 +60,8 @@ class Tmpenv:
         Raises:
             StartError: No answer, or one that refuses; the text says what to do.
         """
-        # Imported here, so that the help of commands need not load aiohttp.
-        from web import client  # noqa: PLC0415
-
-        place, key, trusted = self._place()
-        return client.ask(place, key, method, path, body=body, trusted=trusted)
+        answer: dict[str, Any] = self.client.ask(method, path, body=body)
+        return answer
 
     def listen(self, path: str, take: Callable[[bytes], None]) -> None:
         """Make one call, and give ``take`` its text as it comes.
@@ -66,10 +69,21 @@ class Tmpenv:
         Raises:
             StartError: No answer, one that refuses, or one that broke off.
         """
-        from web import client  # noqa: PLC0415  # as above
+        self.client.http.listen(path, take)
+
+    @property
+    def client(self) -> "Client":
+        """What asks it for all that there is."""
+        # Imported here, so that the help of commands need not load aiohttp.
+        from web.client import Client  # noqa: PLC0415
 
         place, key, trusted = self._place()
-        client.listen(place, key, path, take, trusted=trusted)
+        return Client(place, key, trusted=trusted)
+
+    def hint(self, *words: str) -> str:
+        """Write a command that asks the same tmpenv, to be copied."""
+        server = ["--server", self._server] if self._server else []
+        return shlex.join(["tmpenv", *words, *server])
 
     def _place(self) -> tuple[str, str, Path | None]:
         """Give its address, the key, and a certificate that is believed besides the system's."""
@@ -92,13 +106,13 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     _, *parameters = own.parameters.values()
     flags = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=flag)
-        for name, flag in _FLAGS.items()
+        for name, flag in FLAGS.items()
     ]
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
         with told_in_one_line():
-            meant = {name: given.pop(name) for name in _FLAGS}
+            meant = {name: given.pop(name) for name in FLAGS}
             command(Tmpenv.meant_by(**meant), **given)
 
     run.__signature__ = own.replace(parameters=[*parameters, *flags])  # type: ignore[attr-defined]

@@ -26,6 +26,10 @@ Trusted = Annotated[
 ]
 Server = Annotated[
     str | None,
-    typer.Option(help="Address of a running tmpenv; by its port on this machine where unset"),
+    typer.Option(
+        help="Address of a running tmpenv; by its port on this machine where unset",
+        envvar="TMPENV_SERVER",
+        show_envvar=True,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]

@@ -1,4 +1,4 @@
-"""``tmpenv pools``: how large pools should be."""
+"""``tmpenv pools``: how large pools should be; :mod:`web.commands.pool_sizes` sets it."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,9 @@ import typer
 from spawner.model import Template
 from spawner.sizing import Demand, plan
 from spawner.units import parse_duration, parse_rate, parse_share, parse_size
+from web.commands.asking import EPILOG
 from web.commands.options import AsJson, Config
+from web.commands.pool_sizes import list_pools, remove_pool, set_pool
 from web.config import BUILTIN
 from web.config_errors import ConfigError
 from web.config_sources import load
@@ -19,7 +21,12 @@ from web.start_errors import StartError, told_in_one_line
 T = TypeVar("T")
 _NEEDED = ("rate", "stay", "start")
 
-pools = typer.Typer(help="Plan pools.", no_args_is_help=True, rich_markup_mode=None)
+pools = typer.Typer(
+    help="Plan, list, set and remove pools.", no_args_is_help=True, rich_markup_mode=None
+)
+pools.command("list", epilog=EPILOG)(list_pools)
+pools.command("set", epilog=EPILOG)(set_pool)
+pools.command("remove", epilog=EPILOG)(remove_pool)
 
 
 def _flag(text: str, *names: str, **more: Any) -> Any:
