@@ -142,6 +142,7 @@ _PROBES: dict[str, Callable[[], str]] = {
     "haproxy": _command("haproxy"),
     "chp": _chp,
     "binder-client": _binder_client,
+    "curl": _command("curl"),
     "wrk": _command("wrk"),
     "btrfs": _btrfs,
     "prometheus": _command("prometheus"),

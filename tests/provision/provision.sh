@@ -38,6 +38,7 @@ missing() { # the packages that this machine lacks
     command -v nginx >/dev/null || echo nginx
     command -v haproxy >/dev/null || echo haproxy
     command -v caddy >/dev/null || echo caddy
+    command -v curl >/dev/null || echo curl
     command -v docker-compose >/dev/null || echo docker-compose
     command -v systemd-analyze >/dev/null || echo systemd
     command -v wrk >/dev/null || echo wrk
