@@ -1,0 +1,80 @@
+"""Both tours for real: a repository served by git, a Docker build, Jupyter in its image."""
+
+import asyncio
+import json
+import os
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.buildkit import machine
+from tests.command import ROOT, variables
+from tests.components import require
+from tests.git_server import git_server
+from tests.serving import API_KEY, COMMAND, Serving
+
+BUILD_TIMEOUT_S = 600
+#: The templates of a build come of it.
+CONFIG = """
+backend = "docker"
+on_exit = "stop"
+[build]
+allowed_networks = ["127.0.0.0/8"]
+{build}
+"""
+
+
+def settings_of_builds() -> str:
+    """Give what builds need to reach what this machine reaches."""
+    given = {key: str(one) if isinstance(one, Path) else one for key, one in machine().items()}
+    images = given.pop("base_images")
+    lines = [f"{key} = {json.dumps(one)}" for key, one in given.items()]
+    assert isinstance(images, dict)
+    return "\n".join(
+        [*lines, "[build.base_images]", *(f'"{key}" = "{one}"' for key, one in images.items())]
+    )
+
+
+async def play(tour: str, repository: str, server: str) -> tuple[int | None, str]:
+    """Play a tour; give its exit code and all that it said."""
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        str(ROOT / "docs" / tour),
+        repository,
+        stdout=PIPE,
+        stderr=STDOUT,
+        env=variables(
+            TMPENV_SERVER=server,
+            TMPENV_API_KEY=API_KEY,
+            PATH=f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}",
+        ),
+    )
+    async with asyncio.timeout(BUILD_TIMEOUT_S):
+        said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+@pytest.mark.parametrize("tour", ["tour.sh", "tour-cli.sh"])
+async def test_a_repository_becomes_an_opened_notebook(tour: str, tmp_path: Path) -> None:
+    require("docker", "jupyter-image", "redis-server", "curl")
+    with git_server(tmp_path / "repositories") as git:
+        git.repository("org/course").commit(
+            {"start.ipynb": "{}", "postBuild": "#!/bin/sh\necho built for $(whoami)\n"}
+        )
+        state = tmp_path / "state"
+        state.mkdir()
+        config = CONFIG.format(build=settings_of_builds())
+        async with Serving(state, config, instance=f"tour{os.getpid()}") as served:
+            code, said = await play(tour, git.url("org/course"), served.url)
+
+            assert code == 0, said
+            assert "built for " in said
+            address = said.splitlines()[-1]
+            assert address.startswith(f"{served.url}/user/")
+            async with aiohttp.ClientSession() as visitor:
+                at = address.partition("?")[0].rstrip("/")
+                async with visitor.get(address) as page, visitor.get(f"{at}/api") as api:
+                    assert page.status == 200
+                    assert "version" in await api.json()
