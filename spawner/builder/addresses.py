@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from spawner.errors import BadSource
 
 _LONGEST = 2048
-_SCP = re.compile(r"(?:\w+@)?(?P<host>[\w.-]+\.[a-z]+):(?P<path>[\w./~-]+)", re.IGNORECASE)
+#: As ssh is told of a repository: it says where as well as https does.
+_SCP = re.compile(r"\w+@(?P<host>[\w.-]+\.[a-z]+):(?P<path>[\w./~-]+)", re.IGNORECASE)
 _BARE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?/\S+", re.IGNORECASE)
 _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _SEGMENT = re.compile(r"[\w.~%+@ !,=()-]+")
@@ -56,13 +57,10 @@ def parse(text: str) -> RepositoryAddress:
     if not text or len(text) > _LONGEST or not text.isprintable():
         raise BadSource("The repository is no address; write one like https://host/org/repo.")
     if "://" not in text:
-        if found := _SCP.fullmatch(text):
-            raise BadSource(
-                f"Repositories are fetched by https: write https://{found['host']}/{found['path']}."
-            )
-        if not _BARE.fullmatch(text):
+        found = _SCP.fullmatch(text)
+        if not (found or _BARE.fullmatch(text)):
             raise BadSource("The repository is no address; write one like https://host/org/repo.")
-        text = f"https://{text}"
+        text = f"https://{found['host']}/{found['path']}" if found else f"https://{text}"
     try:
         parts = urlsplit(text)
         port = parts.port

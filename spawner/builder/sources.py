@@ -5,7 +5,9 @@ among what the host lists, and from then on that commit alone is meant.
 """
 
 import asyncio
+import os
 import re
+import shutil
 import ssl
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -41,13 +43,15 @@ class GitSources(Sources):
     def __init__(
         self, settings: BuildSettings, scratch: Path, *, resolve: Resolve = resolve_by_system
     ) -> None:
-        """Bind; ``scratch`` is a directory of ours alone, made when it is first needed.
+        """Bind; ``scratch`` is a directory of this instance alone, made when it is first needed.
 
         Raises:
             OSError: A file with a password or a certificate cannot be read.
         """
         self._settings = settings
-        self._scratch = scratch
+        # Of this process: another one that goes may still fetch.
+        self._scratch = scratch / str(os.getpid())
+        _remove_remains(scratch)
         self._credentials = Credentials(settings.credentials)
         proxy = settings.https_proxy.get_secret_value() if settings.https_proxy else ""
         self._proxy = proxy
@@ -177,6 +181,24 @@ class GitSources(Sources):
             if _NO_COMMIT.search(str(error)):
                 raise BadSource(_no_such(source)) from None
             raise SourceUnavailable(self.hide(str(error))) from None
+
+
+def _remove_remains(scratch: Path) -> None:
+    """Remove what processes left behind that ended without a word."""
+    if scratch.is_dir():
+        for left in scratch.iterdir():
+            if left.name == str(os.getpid()) or not (left.name.isdigit() and _lives(left.name)):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is another user's
+    return True
 
 
 def _no_such(source: Source) -> str:

@@ -45,6 +45,7 @@ missing() { # the packages that this machine lacks
     command -v mkfs.btrfs >/dev/null || echo btrfs-progs
     command -v prometheus >/dev/null && command -v promtool >/dev/null || echo prometheus
     command -v npm >/dev/null || echo npm
+    command -v git >/dev/null || echo git
     # Where the kernel has AppArmor, Docker starts nothing without its parser.
     [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null || echo apparmor
     [ -f /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates

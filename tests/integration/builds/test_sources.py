@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -141,7 +143,7 @@ async def test_files_come_without_history_and_settings(server: GitServer, desk: 
 
     assert files_in(into) == ["a", "d/e f", "run", "é"]
     assert (into / "run").stat().st_mode & 0o111
-    assert list(desk.scratch.glob("git-*")) == []
+    assert list(desk.scratch.glob("*/git-*")) == []
 
 
 async def test_the_commit_that_was_resolved_is_the_one_that_comes(
@@ -206,7 +208,7 @@ async def test_a_huge_file_is_given_up(server: GitServer, desk: Desk, tmp_path: 
         await desk.fetch(server.url("org/repo"), fetch_size=2 << 20)
 
     assert files_in(tmp_path / "into-0") == []
-    assert list(desk.scratch.glob("git-*")) == []
+    assert list(desk.scratch.glob("*/git-*")) == []
 
 
 async def test_a_server_that_stalls_is_given_up(
@@ -420,3 +422,54 @@ async def test_a_symbolic_link_of_a_repository_is_kept_as_one(
     into = await desk.fetch(server.url("org/repo"))
 
     assert (into / "passwords").is_symlink()
+
+
+async def test_what_a_process_left_behind_is_removed(desk: Desk) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    (desk.scratch / str(ended.pid) / "git-x").mkdir(parents=True)
+    (desk.scratch / str(os.getppid())).mkdir()
+
+    desk.sources()
+
+    assert [path.name for path in desk.scratch.iterdir()] == [str(os.getppid())]
+
+
+def test_a_package_brings_a_provider(desk: Desk, tmp_path: Path, monkeypatch: Any) -> None:
+    package = tmp_path / "package"
+    info = package / "forge_for_tmpenv-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: forge-for-tmpenv\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tmpenv.providers]\nforge = forge_for_tmpenv:Forge\n")
+    (package / "forge_for_tmpenv.py").write_text(
+        "from spawner.builder.providers.base import make_source\n"
+        "class Forge:\n"
+        "    name = 'forge'\n"
+        "    def read(self, address, ref):\n"
+        "        if address.host != 'forge.example.org':\n"
+        "            return None\n"
+        "        path = '/'.join(address.segments)\n"
+        "        return make_source(self.name, url=f'https://forge.example.org/git/{path}',\n"
+        "                           authority=address.authority, path=path, ref=ref)\n"
+    )
+    monkeypatch.syspath_prepend(package)
+    sources = desk.sources()
+
+    source = sources.read("https://forge.example.org/org/repo", "dev")
+
+    assert (source.provider, source.url) == ("forge", "https://forge.example.org/git/org/repo")
+    assert sources.read("https://example.org/org/repo").provider == "git"
+
+
+async def test_a_password_may_be_kept_in_a_file(
+    server: GitServer, desk: Desk, tmp_path: Path
+) -> None:
+    commit = server.repository("org/private").commit({"a": "1"})
+    server.login = ("ada", "planted")
+    (tmp_path / "password").write_text("planted\n")
+    known = {
+        host_of(server.url("")): Credential(username="ada", password_file=tmp_path / "password")
+    }
+
+    url = server.url("org/private")
+    assert await desk.resolve(url, credentials={host_of(url): known}) == commit
