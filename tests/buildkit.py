@@ -1,6 +1,7 @@
 """Build plans for real, with BuildKit alone, and look into the images that come of them."""
 
 import io
+import json
 import os
 import re
 import shutil
@@ -34,6 +35,20 @@ def machine() -> dict[str, object]:
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         settings[name] = os.environ.get(name) or os.environ.get(name.upper()) or ""
     return {name: value for name, value in settings.items() if value}
+
+
+def as_toml(settings: dict[str, object]) -> str:
+    """Write settings of builds as the end of a configuration."""
+    tables = {key: one for key, one in settings.items() if isinstance(one, dict)}
+    lines = ["[build]"]
+    lines += [f"{key} = {_toml(one)}" for key, one in settings.items() if key not in tables]
+    for key, table in tables.items():
+        lines += [f"[build.{key}]", *(f'"{name}" = {_toml(one)}' for name, one in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    return json.dumps(str(value) if isinstance(value, Path) else value)
 
 
 def index_of_pip() -> str:

@@ -219,6 +219,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of who went away."""
+
     def __init__(self, git: GitServer) -> None:
         self.git = git
         super().__init__(("127.0.0.1", 0), _Handler)

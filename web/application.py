@@ -109,7 +109,8 @@ def build(
         is_open=partial(is_open, settings),
     )
     if service.builds is not None:
-        address = settings.service_origin + settings.base_url
+        origin = settings.service_origin
+        address = origin + settings.base_url if origin else ""
         service.builds.farewell = partial(farewell, address)
     app.add_routes(outside(settings.base_url))
     fixed = security_headers(settings.pages)

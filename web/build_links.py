@@ -44,12 +44,10 @@ def links_to(address: str, name: str, display_name: str) -> Links:
 def farewell(address: str, build: Build) -> tuple[str, ...]:
     """Give the last lines of a build's log, which say how it is opened.
 
-    ``address`` is a path where nobody said under which name the service is known; a badge
-    that leads there would lead nowhere from another site.
+    ``address`` is that of the service where its operator told it; else what counts is
+    where the caller found it.
     """
-    links = links_to(address, build.name, build.source.display_name)
-    if address.startswith("/"):
-        return (f"It opens at {links.launch}",)
+    links = links_to(address or build.service_url, build.name, build.source.display_name)
     badges = (links.markdown, *links.rst.splitlines(), links.html)
     return (f"It opens at {links.launch}", "Badges:", *badges)
 

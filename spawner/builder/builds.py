@@ -90,11 +90,13 @@ class Builds:
         dependencies: Sequence[str] = (),
         force: bool = False,
         caller: str = "",
+        service_url: str = "",
     ) -> Build:
         """Build an image from a repository, or join the build that does; answer at once.
 
         An image that is there and that its template runs is used again, unless it is to be
-        built by ``force``. Callers take turns.
+        built by ``force``. Callers take turns. ``service_url`` is where the caller has found
+        this service, for the links at the end of the log.
 
         Raises:
             BadSource: It is no repository that may be built; nothing was started.
@@ -119,6 +121,7 @@ class Builds:
             image=image,
             is_forced=force,
             caller=caller,
+            service_url=service_url,
             there=there,
         )
         most = self._settings.at_once + self._settings.queue

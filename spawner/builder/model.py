@@ -93,6 +93,8 @@ class Build:
     ended_at: datetime | None
     #: Why it failed, for people.
     error: str = ""
+    #: Where whoever asked for it has found this service; empty where that is not known.
+    service_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,8 @@ class Request:
     image: str
     is_forced: bool
     caller: str
+    #: Where whoever asks has found this service.
+    service_url: str = ""
     #: The image that is there already and is used again; empty where it is to be built.
     there: str = ""
 
@@ -68,6 +70,7 @@ class Request:
             image=self.there,
             started_at=now,
             ended_at=now,
+            service_url=self.service_url,
         )
 
 
@@ -115,6 +118,7 @@ class BuildStore:
             *(request.there, request.image, self._limits.ttl_ms, half, half),
             *(request.repository, json.dumps(asdict(request.source)), request.commit),
             json.dumps(list(request.dependencies)),
+            request.service_url,
             *(part for line in lines for part in ("", line)),
         )
         if outcome == "busy":
@@ -197,6 +201,7 @@ def _build(fields: dict[str, str]) -> Build:
         started_at=from_ms(fields["started_at"]),
         ended_at=from_ms(fields["ended_at"]) if "ended_at" in fields else None,
         error=fields.get("error", ""),
+        service_url=fields.get("service_url", ""),
     )
 
 

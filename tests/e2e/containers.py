@@ -37,5 +37,7 @@ def remove_all(instance: str) -> None:
                     client.api.remove_container(one["Id"], force=True, v=True)
                 deadline = time.monotonic() + 60
             is_over = remove_networks(client.api, label)
+        for image in client.api.images(filters={"label": label}):
+            client.api.remove_image(image["Id"], force=True)
     finally:
         client.close()

@@ -1,7 +1,6 @@
 """Both tours for real: a repository served by git, a Docker build, Jupyter in its image."""
 
 import asyncio
-import json
 import os
 from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.buildkit import machine
+from tests.buildkit import as_toml, machine
 from tests.command import ROOT, variables
 from tests.components import require
 from tests.git_server import git_server
@@ -20,21 +19,7 @@ BUILD_TIMEOUT_S = 600
 CONFIG = """
 backend = "docker"
 on_exit = "stop"
-[build]
-allowed_networks = ["127.0.0.0/8"]
-{build}
 """
-
-
-def settings_of_builds() -> str:
-    """Give what builds need to reach what this machine reaches."""
-    given = {key: str(one) if isinstance(one, Path) else one for key, one in machine().items()}
-    images = given.pop("base_images")
-    lines = [f"{key} = {json.dumps(one)}" for key, one in given.items()]
-    assert isinstance(images, dict)
-    return "\n".join(
-        [*lines, "[build.base_images]", *(f'"{key}" = "{one}"' for key, one in images.items())]
-    )
 
 
 async def play(tour: str, repository: str, server: str) -> tuple[int | None, str]:
@@ -57,16 +42,18 @@ async def play(tour: str, repository: str, server: str) -> tuple[int | None, str
 
 
 @pytest.mark.parametrize("tour", ["tour.sh", "tour-cli.sh"])
-async def test_a_repository_becomes_an_opened_notebook(tour: str, tmp_path: Path) -> None:
-    require("docker", "jupyter-image", "redis-server", "curl")
-    with git_server(tmp_path / "repositories") as git:
+async def test_a_repository_becomes_an_opened_notebook(
+    tour: str, directory: Path, docker_instance: str
+) -> None:
+    require("jupyter-image", "redis-server", "curl", "git", "buildkit")
+    with git_server(directory / "repositories") as git:
         git.repository("org/course").commit(
             {"start.ipynb": "{}", "postBuild": "#!/bin/sh\necho built for $(whoami)\n"}
         )
-        state = tmp_path / "state"
+        state = directory / "state"
         state.mkdir()
-        config = CONFIG.format(build=settings_of_builds())
-        async with Serving(state, config, instance=f"tour{os.getpid()}") as served:
+        builds = as_toml({"allowed_networks": ["127.0.0.0/8"], **machine()})
+        async with Serving(state, CONFIG + builds, instance=docker_instance) as served:
             code, said = await play(tour, git.url("org/course"), served.url)
 
             assert code == 0, said

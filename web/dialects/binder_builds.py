@@ -145,6 +145,7 @@ async def start_build(request: web.Request, body: StartBuild) -> BuildView:
         dependencies=body.dependencies,
         force=body.force,
         caller=request.app[SERVICE].caller(str(caller_of(request))),
+        service_url=_service_url(request),
     )
     return view(request, build)
 
@@ -202,7 +203,7 @@ async def find(request: web.Request) -> Build:
 
 def view(request: web.Request, build: Build) -> BuildView:
     """Show a build, with links as this caller reaches them."""
-    address = origin_of(request).url(mount_of(request))
+    address = _service_url(request)
     is_cancelled = build.outcome is Outcome.CANCELLED
     return BuildView(
         name=build.name,
@@ -223,6 +224,10 @@ def view(request: web.Request, build: Build) -> BuildView:
         error=build.error or (CANCELLED if is_cancelled else None),
         links=links_to(address, build.name, build.source.display_name),
     )
+
+
+def _service_url(request: web.Request) -> str:
+    return origin_of(request).url(mount_of(request))
 
 
 def _known(build: Build | None) -> Build:

@@ -1,7 +1,8 @@
 -- Decide what becomes of a request for a build.
 -- ARGV: name, digest of its inputs, "1" if forced, caller, the most that may be unfinished,
 --       the image that is there already or "", its image, ttl in ms, head and tail of the log in
---       bytes, repository, source, commit, dependencies; then lines for its log, each after a "".
+--       bytes, repository, source, commit, dependencies, where the
+--       service is found; then lines for its log, each after a "".
 -- Returns {"joined", "busy", "full" or "new", the record}.
 local name, inputs, forced, caller, most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local there, image, ttl_ms = ARGV[6], ARGV[7], ARGV[8]
@@ -26,9 +27,9 @@ if there ~= '' then image = there end
 redis.call('HSET', build_key(id), 'id', id, 'name', name, 'inputs', inputs, 'forced', forced,
   'caller', caller, 'repository', ARGV[11], 'source', ARGV[12], 'commit', ARGV[13],
   'dependencies', ARGV[14], 'asked', ARGV[14], 'outcome', 'running', 'stage', 'queued', 'step', 0, 'steps', 0,
-  'image', image, 'started_at', now, 'tries', 0)
+  'image', image, 'service_url', ARGV[15], 'started_at', now, 'tries', 0)
 redis.call('HSET', P .. 'builds:latest', name, id)
-append_lines(id, tonumber(ARGV[9]), tonumber(ARGV[10]), 15)
+append_lines(id, tonumber(ARGV[9]), tonumber(ARGV[10]), 16)
 if there ~= '' then
   end_build(id, 'completed', '', ttl_ms)
 else

@@ -33,6 +33,7 @@ class MemoryBuilds:
         dependencies: Sequence[str] = (),
         force: bool = False,
         caller: str = "",
+        service_url: str = "",
     ) -> Build:
         if self.failure is not None:
             raise self.failure
@@ -57,6 +58,7 @@ class MemoryBuilds:
             image="",
             started_at=datetime.fromtimestamp(1_800_000_000 + number, UTC),
             ended_at=None,
+            service_url=service_url,
         )
         self.builds[build.name] = build
         self._logs[build.id] = []

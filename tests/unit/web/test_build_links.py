@@ -1,6 +1,7 @@
 """The link to what was built, and its badges in three languages."""
 
 import html
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -90,5 +91,10 @@ def test_a_log_ends_with_the_link_and_its_badges() -> None:
     assert not [line for line in lines if "\n" in line]
 
 
-def test_where_nobody_said_what_the_service_is_called_a_log_ends_with_a_path() -> None:
-    assert farewell("/lab1/", BUILD) == ("It opens at /lab1/launch/org-repo",)
+def test_where_the_operator_said_no_address_the_one_counts_that_the_caller_found() -> None:
+    found = replace(BUILD, service_url="http://127.0.0.1:8000/lab1/")
+
+    assert farewell("", found)[0] == "It opens at http://127.0.0.1:8000/lab1/launch/org-repo"
+    assert farewell("https://lab.example.org/", found) == farewell(
+        "https://lab.example.org/", BUILD
+    )
