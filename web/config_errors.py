@@ -166,7 +166,10 @@ def cross_checks(settings: Settings) -> list[Fault]:
 def docker_faults(template: Template, reach: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """Find what the docker backend could not run: the key at fault, if it is there, and why."""
     if not template.image:
-        yield (), 'the docker backend needs an image; set image = "…" in this table'
+        yield (
+            ("image",),
+            'the docker backend needs an image; set image = "…", or use --backend process',
+        )
     if template.egress != "open" and reach == "loopback":
         text = (
             'only "open" can be had where environments are reached by loopback; '

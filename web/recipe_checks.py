@@ -64,7 +64,8 @@ def backend_faults(template: Template, backend: str, reach: str) -> list[str]:
     if backend == "docker":
         return [": ".join((*key, text)) for key, text in docker_faults(template, reach)]
     if backend == "process" and template.command is None:
-        return ["command: the process backend has no image that would bring a command"]
+        text = "the process backend has no image that would bring a command"
+        return [f'command: {text}; set command = "…", or use --backend docker']
     if backend == "process" and template.egress != "open":
         return [f"egress: {NO_WALL}"]
     if backend == "process" and template.services:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spawner.model import Pool, Template
 from web.config import BUILTIN, Settings
-from web.config_errors import NO_COMPANIONS, NO_WALL, docker_faults
+from web.recipe_checks import backend_faults
 from web.start_errors import StartError
 
 #: The image that images/build.sh makes.
@@ -43,7 +43,8 @@ def recipes_for(settings: Settings, backend: str) -> Recipes:
         template = _builtin(backend)
         return Recipes({BUILTIN: template}, {BUILTIN: settings.pools.get(BUILTIN, _POOL)})
     for template in settings.templates.values():
-        _check(template, backend, settings.docker.reach)
+        for fault in backend_faults(template, backend, settings.docker.reach):
+            raise StartError(f"templates.{template.name}.{fault}")
     pools = {name: settings.pools.get(name, Pool()) for name in settings.templates}
     return Recipes(settings.templates, pools)
 
@@ -71,23 +72,3 @@ def _builtin(backend: str) -> Template:
 def _finds_jupyter() -> bool:
     beside = Path(sys.executable).parent / "jupyter-lab"
     return beside.exists() or shutil.which("jupyter-lab") is not None
-
-
-def _check(template: Template, backend: str, reach: str) -> None:
-    if backend == "docker" and not template.image:
-        raise StartError(
-            f"templates.{template.name}.image: the docker backend needs an image to run; "
-            'set image = "…", or use --backend process'
-        )
-    if backend == "docker":
-        for key, text in docker_faults(template, reach):
-            raise StartError(f"{'.'.join(('templates', template.name, *key))}: {text}")
-    if backend == "process" and template.command is None:
-        raise StartError(
-            f"templates.{template.name}.command: the process backend has no image that would "
-            'bring a command; set command = "…", or use --backend docker'
-        )
-    if backend == "process" and template.egress != "open":
-        raise StartError(f"templates.{template.name}.egress: {NO_WALL}")
-    if backend == "process" and template.services:
-        raise StartError(f"templates.{template.name}.services: {NO_COMPANIONS}")

@@ -125,7 +125,7 @@ def test_a_template_without_an_image_names_the_file(directory: Path) -> None:
 
     assert told == (
         f"tmpenv: {config}: templates.x: the docker backend needs an image; "
-        'set image = "…" in this table'
+        'set image = "…", or use --backend process'
     )
 
 
