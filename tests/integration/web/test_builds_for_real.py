@@ -114,3 +114,19 @@ async def test_another_build_of_the_image_is_refused_while_it_runs(open_making: 
         body = await refused.json()
         assert (refused.status, body["type"]) == (409, "alreadyBuilding")
         assert body["error"] == "Already building the image"
+
+
+async def test_a_template_that_there_is_not_yet_has_the_status_of_its_build(
+    open_making: Open,
+) -> None:
+    engine = FailsAStep(held=True)
+    async with open_making(engine) as site:
+        await start(site)
+        waits = await (await site.get("/templates/Course/status")).json()
+        engine.go.set()
+        await until(site, "failed")
+        ended = await (await site.get("/templates/course/status/")).json()
+        unknown = await site.get("/templates/nothing/status")
+
+        assert (waits, ended) == ({"status": "pending"}, {"status": "failed"})
+        assert (unknown.status, (await unknown.json())["type"]) == (404, "doesNotExist")
