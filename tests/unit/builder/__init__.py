@@ -1,1 +1,1 @@
-"""The pure parts of the web package."""
+"""The parts of builds that need nothing outside the process."""
