@@ -100,7 +100,7 @@ async def test_a_companion_is_confined_as_an_environment_is(
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
     assert host["Memory"] == host["MemorySwap"] == 32 << 20
-    assert (host["PidsLimit"], host["NanoCpus"]) == (32, 1_000_000_000)
+    assert (host["PidsLimit"], host["CpuQuota"], host["CpuPeriod"]) == (32, 100_000, 100_000)
     assert host["LogConfig"]["Config"]["max-size"]
     assert not host["PortBindings"]
     assert not found["Mounts"]

@@ -467,9 +467,7 @@ async def test_a_password_may_be_kept_in_a_file(
     commit = server.repository("org/private").commit({"a": "1"})
     server.login = ("ada", "planted")
     (tmp_path / "password").write_text("planted\n")
-    known = {
-        host_of(server.url("")): Credential(username="ada", password_file=tmp_path / "password")
-    }
+    known = Credential(username="ada", password_file=tmp_path / "password")
 
     url = server.url("org/private")
     assert await desk.resolve(url, credentials={host_of(url): known}) == commit
