@@ -53,6 +53,7 @@ class PreloadStore:
         return Preload(template=template, state=state, began_at=from_ms(began), detail=detail)
 
     async def now(self) -> datetime:
-        """Read the clock by which they are told."""
+        """Read the clock by which they are told, as finely as it is kept."""
         async with self._connection.answers():
-            return read_time(*await self._connection.client.time())
+            now = read_time(*await self._connection.client.time())
+        return from_ms(to_ms(now))
