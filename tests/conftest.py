@@ -1,6 +1,7 @@
 """What many tests share: a real Redis, and instances on it that never meet."""
 
 import itertools
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from spawner.store.keys import Keys
 from spawner.store.store import Store
 from tests.components import require
 from tests.redis_server import RedisServer
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and with them all
+# that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
 

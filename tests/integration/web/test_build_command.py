@@ -175,7 +175,8 @@ async def test_ctrl_c_ends_following_and_says_how_to_end_the_build(
     await following.stdout.readline()
 
     following.send_signal(signal.SIGINT)
-    _, err = await following.communicate()
+    async with asyncio.timeout(30):
+        _, err = await following.communicate()
     status = (await building.build())["status"]
     cancelled = await tmpenv(edge, "build", "--cancel", "org-repo")
     again = await tmpenv(edge, "build", "--cancel", "org-repo")
