@@ -36,7 +36,7 @@ async def look(service: Service, *, is_keeping: bool) -> list[Metric]:
     builds: tuple[int, int] | None = None
     with suppress(ServiceError, TimeoutError):
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            builds = await service.builds.census() if service.builds else None
+            builds = await service.builds.census() if service.builds else (0, 0)
             statuses = await service.pool_status()
     return [
         build_family(service.backend.name),
