@@ -71,11 +71,12 @@ def revoke(
     tmpenv: Tmpenv,
     *,
     name: Annotated[str, typer.Argument(help="As tmpenv keys list shows it", metavar="NAME")],
+    as_json: AsJson = False,
 ) -> None:
     """Revoke a key: it opens nothing from then on."""
     _check_name(name)
-    tmpenv.ask("DELETE", f"{_PATH}/{quote(name)}")
-    typer.echo(f"{name}: revoked")
+    revoked = tmpenv.ask("DELETE", f"{_PATH}/{quote(name)}")
+    typer.echo(json.dumps(revoked, indent=2) if as_json else f"{name}: revoked")
 
 
 def _check_name(name: str) -> None:

@@ -31,6 +31,7 @@ def test_keys_are_made_listed_and_revoked(directory: Path) -> None:
         revoked = served.tmpenv("keys", "revoke", "ops", "--api-key", key)
         shut = served.tmpenv("keys", "list", "--api-key", key)
         unknown = served.tmpenv("keys", "revoke", "ops")
+        as_json = served.tmpenv("keys", "revoke", "ci", "--json")
 
     assert none.stdout == "no keys; make one with tmpenv keys make NAME --scope SCOPE\n"
     made = json.loads(timed.stdout)
@@ -42,6 +43,7 @@ def test_keys_are_made_listed_and_revoked(directory: Path) -> None:
     assert (again.returncode, again.stdout) == (1, "")
     assert 'There is a key "ci" already' in again.stderr
     assert revoked.stdout == "ops: revoked\n"
+    assert json.loads(as_json.stdout) == {"name": "ci", "revoked": True}
     assert (shut.returncode, unknown.returncode) == (1, 1)
     assert "API key is missing or wrong" in shut.stderr
 
