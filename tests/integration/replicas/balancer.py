@@ -67,7 +67,10 @@ class Balancer(Peer):
         return {kind: sum(int(row[kind] or 0) for row in servers) for kind in kinds}
 
     async def are_up(self, number: int) -> bool:
-        """Say whether so many replicas are led to."""
-        rows = await self.rows()
+        """Say whether so many replicas are led to; none is before haproxy can be asked."""
+        try:
+            rows = await self.rows()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False  # its port is there a moment before its socket
         up = [row for row in rows if row["pxname"] == "tmpenv" and row["svname"] != "BACKEND"]
         return sum(row["status"].startswith("UP") for row in up) == number
