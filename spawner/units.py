@@ -1,4 +1,4 @@
-"""Read durations, sizes, rates and shares as operators write them: ``10m``, ``512M``, ``3/min``.
+"""Read durations, sizes, rates, shares and lists as operators write them: ``10m``, ``512M``.
 
 Pure. A bare number is in the base unit (seconds, bytes), so that what tmpnb's
 options took still reads the same. Both types go back to text in base units,
@@ -44,6 +44,13 @@ def _seconds(seconds: float, value: object) -> timedelta:
         return timedelta(seconds=seconds)
     except OverflowError:
         raise ValueError(f'"{str(value)[:40]}" is longer than time is counted') from None
+
+
+def parse_list(value: object) -> object:
+    """Read ``"a, b"``, as a variable of the environment holds a list; leave the rest."""
+    if isinstance(value, str):
+        return [item for item in (part.strip() for part in value.split(",")) if item]
+    return value
 
 
 def parse_limit(value: object) -> object:

@@ -32,7 +32,7 @@ from spawner.backends.docker_settings import DockerSettings
 from spawner.builder.settings import BuildSettings
 from spawner.model import Pool, ServiceName, Template
 from spawner.services import ServiceRecipe
-from spawner.units import Duration
+from spawner.units import Duration, parse_list
 
 #: The template of those who configured none (web/recipes.py).
 BUILTIN = "jupyter"
@@ -40,13 +40,6 @@ REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 NOT_REDIS = "must begin with redis://, rediss:// or unix://"
 Instance = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 _MOUNT = re.compile(r"/(?:(?!\.{1,2}/)[A-Za-z0-9_.~-]+/)*")
-
-
-def _split(value: object) -> object:
-    # An environment variable holds a list as people write one.
-    if isinstance(value, str):
-        return [item for item in (part.strip() for part in value.split(",")) if item]
-    return value
 
 
 def _source_expression(value: str) -> str:
@@ -91,7 +84,7 @@ class Section(BaseModel):
 class CullingSettings(policy.CullingSettings):
     """When environments are ended; each template may set its own."""
 
-    activity_counts: Annotated[tuple[policy.Clock, ...], BeforeValidator(_split)] = Field(
+    activity_counts: Annotated[tuple[policy.Clock, ...], BeforeValidator(parse_list)] = Field(
         ("http", "ws_in"), description="The clocks that count as use: http, ws_in, ws_out, control"
     )
 
@@ -108,19 +101,19 @@ class TmpnbSettings(Section):
 class EdgeSettings(ProxySettings):
     """The data path: limits, times, CORS, and whose word on X-Forwarded-* counts."""
 
-    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(parse_list)] = Field(
         (), description='Origins whose pages may read answers, or "*" for all'
     )
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)] = (
-        Field((), description="Peers whose X-Forwarded-* headers are believed and appended to")
-    )
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(parse_list)
+    ] = Field((), description="Peers whose X-Forwarded-* headers are believed and appended to")
 
 
 class PagesSettings(Section):
     """What visitors see."""
 
     title: str = Field("tmpenv", description="Name of this service, on every page")
-    frame_ancestors: Annotated[tuple[Ancestor, ...], BeforeValidator(_split)] = Field(
+    frame_ancestors: Annotated[tuple[Ancestor, ...], BeforeValidator(parse_list)] = Field(
         ("self",), description="Sites that may show the pages in a frame"
     )
 
@@ -132,7 +125,7 @@ def _count(value: object) -> object:
 
 UNLIMITED = "unlimited"
 Most = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_count)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(parse_list)]
 
 
 class LimitsSettings(Section):
@@ -164,7 +157,7 @@ Open = Literal["read", "launch", "build", "template", "pool"]
 class ApiSettings(Section):
     """What is open to all, and what needs a key."""
 
-    open: Annotated[tuple[Open, ...], BeforeValidator(_split)] = Field(
+    open: Annotated[tuple[Open, ...], BeforeValidator(parse_list)] = Field(
         ("read", "launch"),
         description="What needs no key: read (one build, template, pool or application), launch, "
         "build, template, pool",

@@ -24,7 +24,6 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, get_type_hints
 
@@ -33,6 +32,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 from pydantic_core import ErrorDetails
 
 from spawner.errors import ServiceError
+from spawner.nearest import nearest
 from web.auth import has_scope
 from web.problems import Problem, RequestRefused, problem_of
 from web.scopes import Scope
@@ -334,8 +334,8 @@ def _fault(found: ErrorDetails, model: type[BaseModel]) -> str:
     if found["type"] != "extra_forbidden" or len(found["loc"]) > 1:
         return found["msg"].removeprefix("Value error, ")
     known = [field.alias or name for name, field in model.model_fields.items()]
-    meant = get_close_matches(str(found["loc"][0]), known, n=1)
-    return f"there is no such field; did you mean {meant[0]}?" if meant else "no such field"
+    meant = nearest(str(found["loc"][0]), known)
+    return f"there is no such field; did you mean {meant}?" if meant else "no such field"
 
 
 def _model(hint: Any) -> tuple[type[BaseModel] | None, bool]:

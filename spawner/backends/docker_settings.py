@@ -6,19 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from spawner.units import Size
+from spawner.units import Size, parse_list
 
 
 def _usual_reach() -> Literal["address", "loopback"]:
     # Docker Desktop runs containers in a virtual machine: their addresses lead nowhere here.
     return "address" if sys.platform == "linux" else "loopback"
-
-
-def _split(value: object) -> object:
-    # A variable of the environment holds a list as people write one.
-    if isinstance(value, str):
-        return [item for item in (part.strip() for part in value.split(",")) if item]
-    return value
 
 
 def _holds_a_network(value: IPv4Network) -> IPv4Network:
@@ -70,15 +63,15 @@ class DockerSettings(BaseModel):
     firewall_image: str = Field(
         "", description="Image with nft that sets up the firewall where tmpenv itself may not"
     )
-    host_ports: Annotated[tuple[Port, ...], BeforeValidator(_split)] = Field(
+    host_ports: Annotated[tuple[Port, ...], BeforeValidator(parse_list)] = Field(
         (), description="Ports of this machine that environments with open egress may reach"
     )
-    denied_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)] = (
-        Field(
-            _METADATA,
-            description="Networks that environments with open egress do not reach, but for name "
-            "servers there; add the private ones",
-        )
+    denied_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(parse_list)
+    ] = Field(
+        _METADATA,
+        description="Networks that environments with open egress do not reach, but for name "
+        "servers there; add the private ones",
     )
     companions_range: Annotated[IPv4Network, AfterValidator(_holds_a_network)] = Field(
         # For measurements of networks (RFC 2544): nobody routes it, and Docker's own pools

@@ -7,21 +7,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from spawner.units import Duration, Size
+from spawner.units import Duration, Size, parse_list
 
 #: What decides what is installed, the first that is there.
 Dependency = Literal["requirements.txt", "environment.yml", "Dockerfile"]
 PRIORITY: tuple[Dependency, ...] = ("requirements.txt", "environment.yml", "Dockerfile")
 
 
-def _split(value: object) -> object:
-    # A variable of the environment holds a list as people write one.
-    if isinstance(value, str):
-        return [item for item in (part.strip() for part in value.split(",")) if item]
-    return value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Words = Annotated[tuple[str, ...], BeforeValidator(parse_list)]
 
 
 #: JupyterLab, or the notebook server where it is not installed; of either the old names as well.
@@ -69,9 +62,9 @@ class BuildSettings(BaseModel):
     hosts: Words = Field(
         (), description="Hosts that repositories may lie on, like *.example.org; any where empty"
     )
-    allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split)] = (
-        Field((), description="Networks that hosts may lie in, beside the public ones")
-    )
+    allowed_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(parse_list)
+    ] = Field((), description="Networks that hosts may lie in, beside the public ones")
     fetch_size: Size = Field(2 << 30, ge=1 << 20, description="Limit of a repository's files")
     fetch_timeout: Duration = Field(timedelta(minutes=10), description="Limit of fetching it")
 
@@ -83,7 +76,7 @@ class BuildSettings(BaseModel):
     builder: Literal["dockerfile", "repo2docker"] = Field(
         "dockerfile", description="What makes images: our own Dockerfiles, or repo2docker"
     )
-    priority: Annotated[tuple[Dependency, ...], BeforeValidator(_split)] = Field(
+    priority: Annotated[tuple[Dependency, ...], BeforeValidator(parse_list)] = Field(
         PRIORITY, description="Which file decides what is installed: the first that is there"
     )
     docker_cli: str = Field(
